@@ -1,0 +1,116 @@
+"""From the command line's words to one checked configuration, and where each of its values comes from."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ser_lightning.config import overrides, sources
+from ser_lightning.config.binding import checked, config_type, type_at
+from ser_lightning.config.components import hint
+from ser_lightning.config.overrides import Override
+from ser_lightning.config.schema import Config
+from ser_lightning.config.sources import GROUPS, Layer
+from ser_lightning.errors import ConfigError
+
+SECTIONS = tuple(group for group in GROUPS if group not in ("experiment", "debug"))
+"""Groups whose file's keys go under the group's own name."""
+
+
+@dataclass(frozen=True)
+class Composed:
+    """A checked configuration, and for each dotted key the file or word that set it last."""
+
+    config: Config
+    origin: Mapping[str, str]
+
+
+def compose(words: Sequence[str] = (), conf: str | None = None) -> Composed:
+    """Compose conf/ with overrides such as `experiment=emodb_fused model=ds_lstm model.hidden_dim=256`.
+
+    Raises:
+        ConfigError: unknown key or choice, wrong type, missing value, Hydra-only syntax.
+    """
+    folders = sources.search_path(conf)
+    given = overrides.parse(words)
+    picks = {o.key: o.text for o in given if o.key in GROUPS}
+    tree, origin = _stack(_layers(picks, folders))
+    if "experiment" in picks:
+        tree["experiment"], origin["experiment"] = picks["experiment"], "command line"
+    values = [o for o in given if o.key not in GROUPS]
+    return _bind(tree, origin, values)
+
+
+def bind(tree: dict[str, Any], source: str, words: Sequence[str] = ()) -> Config:
+    """Check a configuration that was resolved before, such as the `config.yaml` of a run folder, with overrides."""
+    return _bind(*_stack([Layer(source, tree)]), overrides.parse(words)).config
+
+
+def _layers(picks: Mapping[str, str], folders: Sequence[Path]) -> list[Layer]:
+    """All files in the order in which they win: groups, then the experiment, then the debug profile."""
+    root = sources.read(_first("config.yaml", folders))
+    chosen = {key: str(value) for item in root.pop("defaults", []) for key, value in item.items()}
+    over: list[Layer] = []
+    for group in ("experiment", "debug"):
+        if group in picks:
+            found, its_picks = sources.layers(group, picks[group], folders)
+            chosen, over = chosen | its_picks, over + found
+    # Another choice on the command line replaces the experiment's together with the values it gave to that group.
+    replaced = {group for group, choice in picks.items() if group in SECTIONS and chosen.get(group) != choice}
+    over = [Layer(one.source, {k: v for k, v in one.values.items() if k not in replaced}) for one in over]
+    chosen |= {group: choice for group, choice in picks.items() if group in SECTIONS}
+    unknown = [group for group in chosen if group not in SECTIONS]
+    if unknown:
+        raise ConfigError(f"defaults: unknown group `{unknown[0]}`{hint(unknown[0], SECTIONS)}")
+    below = [Layer(one.source, {group: one.values})
+             for group, choice in chosen.items() for one in sources.layers(group, choice, folders)[0]]
+    return [Layer("conf/config.yaml", root), *below, *over]
+
+
+def _first(name: str, folders: Sequence[Path]) -> Path:
+    return next(folder / name for folder in folders if (folder / name).is_file())
+
+
+def _stack(layers: Sequence[Layer]) -> tuple[dict[str, Any], dict[str, str]]:
+    tree: dict[str, Any] = {}
+    origin: dict[str, str] = {}
+    for layer in layers:
+        _put(tree, origin, layer.values, "", layer.source)
+    return tree, origin
+
+
+def _put(tree: dict[str, Any], origin: dict[str, str], values: Mapping[str, Any], prefix: str, source: str) -> None:
+    for key, value in values.items():
+        if isinstance(value, dict) and isinstance(tree.get(key), dict):
+            _put(tree[key], origin, value, f"{prefix}{key}.", source)
+        elif isinstance(value, dict):
+            tree[key] = {}
+            _put(tree[key], origin, value, f"{prefix}{key}.", source)
+        else:
+            tree[key], origin[f"{prefix}{key}"] = value, source
+
+
+def _bind(tree: dict[str, Any], origin: dict[str, str], values: Sequence[Override]) -> Composed:
+    for override in values:
+        _put_early(tree, origin, override)
+    kind = config_type(tree)
+    for override in values:
+        _put(tree, origin, _nested(override.key, overrides.value(override.text, type_at(kind, override.key))),
+             "", "command line")
+    return Composed(checked(kind, tree, origin), origin)
+
+
+def _put_early(tree: dict[str, Any], origin: dict[str, str], override: Override) -> None:
+    """What decides the schema itself: which component a section names, and streams given whole."""
+    section, _, rest = override.key.partition(".")
+    whole = section == "features" and rest.count(".") == 0 and override.text.startswith("{")
+    if whole or rest == "name" or (section == "features" and rest.endswith(".extractor")):
+        parsed = overrides.value(override.text, Any if whole else str)
+        _put(tree, origin, _nested(override.key, parsed), "", "command line")
+
+
+def _nested(key: str, value: Any) -> dict[str, Any]:
+    """`a.b` and a value as {"a": {"b": value}}."""
+    for part in reversed(key.split(".")):
+        value = {part: value}
+    return value  # type: ignore[no-any-return]

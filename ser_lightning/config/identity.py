@@ -1,0 +1,33 @@
+"""A run's identity: a hash of everything that can change its numbers, and of nothing else."""
+
+import hashlib
+import json
+from dataclasses import asdict
+from typing import Any
+
+from ser_lightning.config.schema import Config
+
+RESULT_VERSION = 1
+"""Raised when the code's numbers change, so that results of before are not taken for results of now."""
+
+RANKS = 1
+"""Processes that share a training; their number changes batch statistics and so the result."""
+
+
+def run_id(config: Config, manifest: str) -> str:
+    """`<corpus>-<model>-<12 hex digits>` of a configuration and the digest of the corpus's manifest."""
+    text = json.dumps({"config": identity(config), "manifest": manifest, "version": RESULT_VERSION, "ranks": RANKS},
+                      sort_keys=True)
+    digest = hashlib.sha256(text.encode()).hexdigest()
+    return f"{config.corpus['name']}-{config.model['name']}-{digest[:12]}"
+
+
+def identity(config: Config) -> dict[str, Any]:
+    """The configuration without paths, devices, tracking and labels."""
+    tree = asdict(config)
+    for key in ("runs_dir", "cache_dir", "tracking", "experiment"):
+        del tree[key]
+    for key in ("accelerator", "keep_on_device", "num_workers"):
+        del tree["training"][key]
+    del tree["corpus"]["root"]
+    return tree

@@ -1,0 +1,115 @@
+"""The typed configuration: what every run has, whatever its corpus, features, split and model."""
+
+from dataclasses import MISSING, dataclass, field
+from typing import Any, Literal
+
+from ser_lightning.config.signature import Parameter
+
+
+@dataclass
+class SpecAugment:
+    """Masks on training spectrograms (Park et al., Interspeech 2019); counts of 0 switch it off."""
+
+    time_masks: int = 0
+    """Masks along time an utterance."""
+    time_fraction: float = 0.1
+    """Longest time mask, as a share of the utterance's frames."""
+    mel_masks: int = 0
+    """Masks along the mel axis an utterance."""
+    mel_fraction: float = 0.2
+    """Widest mel mask, as a share of the mel bands."""
+
+
+@dataclass
+class Training:
+    """Optimisation. Names shared with Lightning's Trainer mean what they mean there."""
+
+    max_epochs: int = 40
+    """Epochs at the most."""
+    batch_size: int = 32
+    """Utterances a step and rank."""
+    limit_train_batches: float | None = None
+    """Batches an epoch: a whole number counts them, a fraction below 1 is a share; null: all."""
+    optimizer: Literal["adam", "adamw", "sgd"] = "adam"
+    """Adam and AdamW with torch's default betas, SGD with momentum 0.9."""
+    learning_rate: float = 1e-3
+    """Step size at the start."""
+    weight_decay: float = 0.0
+    """L2 penalty (decoupled with adamw)."""
+    schedule: Literal["constant", "cosine", "steps"] = "constant"
+    """Learning rate over epochs: cosine falls to 0 at max_epochs, steps multiplies by `gamma` at `milestones`."""
+    milestones: list[int] = field(default_factory=list)
+    """Epochs at which schedule=steps multiplies the learning rate."""
+    gamma: float = 0.5
+    """Factor of schedule=steps."""
+    class_weights: Literal["none", "balanced"] = "none"
+    """balanced: each class weighs N / (K * count) in the loss, counted on the training part."""
+    label_smoothing: float = 0.0
+    """Share of the target spread over all classes (Szegedy et al., CVPR 2016)."""
+    spec_augment: SpecAugment = field(default_factory=SpecAugment)
+    """Masks on the streams of log-mel extractors, in training only."""
+    precision: Literal["32", "16-mixed", "bf16-mixed"] = "32"
+    """Lightning's precision."""
+    gradient_clip_val: float | None = None
+    """Largest gradient norm; null: no clipping."""
+    accumulate_grad_batches: int = 1
+    """Batches an optimiser step."""
+    patience: int | None = None
+    """Epochs without a better validation UAR before the training stops; null: never."""
+    accelerator: Literal["auto", "cpu", "cuda", "mps"] = "auto"
+    """auto takes a GPU where torch sees one and says which; a named one that is missing is an error."""
+    keep_on_device: Literal["auto", "yes", "no"] = "auto"
+    """Where features live: on the device when they fit (auto), always, or memory-mapped and sent a batch at a time."""
+    num_workers: int = 2
+    """Processes that read batches when features are not kept on the device."""
+
+
+@dataclass
+class Tracking:
+    """Weights & Biases."""
+
+    mode: Literal["offline", "online", "off"] = "offline"
+    """offline writes into the run folder for a later sync; online needs a key; off logs nothing to W&B."""
+    project: str = "ser-lightning"
+    """W&B project: a family of experiments."""
+    entity: str | None = None
+    """W&B team or user; null: the key's own."""
+    group: str | None = None
+    """Runs shown together; null: the experiment."""
+    name: str | None = None
+    """Display name; null: model, corpus and seed."""
+    tags: list[str] = field(default_factory=list)
+    """Tags beside those that say corpus, model and protocol."""
+
+
+@dataclass
+class Config:
+    """One training, resolved. `corpus`, `split` and `model` hold `name` and that component's own parameters."""
+
+    corpus: dict[str, Any]
+    features: dict[str, dict[str, Any]]
+    """Streams by name: `extractor`, its parameters, `frames` and `normalise`."""
+    split: dict[str, Any]
+    model: dict[str, Any]
+    training: Training
+    tracking: Tracking
+    experiment: str | None = None
+    """The experiment that the configuration started from."""
+    seed: int = 0
+    """Seed of initial weights, batch order, dropout and augmentation; splits have their own."""
+    runs_dir: str = "runs"
+    """Folder of the run folders."""
+    cache_dir: str = ".ser_cache"
+    """Folder of the feature store and the audio digests; may be shared by many runs, processes and nodes."""
+
+
+NAMED = (Parameter("name", str, MISSING, "Which one."),)
+"""What the settings of a corpus, a split and a model share."""
+
+STREAM = (
+    Parameter("extractor", str, MISSING, "What computes the frames."),
+    Parameter("frames", int | None, None, "Frames every utterance is resampled to (nearest); null: padded."),
+    Parameter("normalise", Literal["none", "global", "utterance"], "global",
+              "Zero mean and unit variance a dimension: over the training speakers, or an utterance."),
+)
+"""What the settings of a stream share, whatever its extractor."""
