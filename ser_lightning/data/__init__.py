@@ -1,0 +1,1 @@
+"""Splits and their proof, batching, normalisation, augmentation, the LightningDataModule."""

@@ -1,0 +1,107 @@
+"""The LightningDataModule: parts of a corpus as batches, on the device when they fit."""
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import lightning as L
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, SequentialSampler
+
+from ser_lightning.config.schema import Training
+from ser_lightning.data.batching import Batch, BucketSampler, Utterances, loader
+from ser_lightning.data.ragged import Mapped, Ragged, Resident, Source
+from ser_lightning.data.splits import Part
+from ser_lightning.features.store import Reader
+
+SHARE_OF_MEMORY = 0.5
+"""Share of a device's free memory that features may take; the rest is for weights and activations."""
+
+
+@dataclass(frozen=True)
+class PartRows:
+    """The utterances of one part, row by row."""
+
+    ids: Sequence[str]
+    digests: Sequence[str]
+    labels: Sequence[int]
+
+
+@dataclass(frozen=True)
+class Stream:
+    """Where a stream's frames are, their width, and how many a batch holds (None: as many as the longest has)."""
+
+    reader: Reader
+    dim: int
+    frames: int | None
+
+
+class SERData(L.LightningDataModule):
+    """Batches of the parts that were given; a part that was not given cannot be looked at."""
+
+    def __init__(self, parts: Mapping[Part, PartRows], streams: Mapping[str, Stream], training: Training,
+                 seed: int, device: torch.device) -> None:
+        super().__init__()
+        self.parts, self.streams, self.training, self.seed = parts, streams, training, seed
+        self.resident = self._fits(device)
+        self._device = device if self.resident else torch.device("cpu")
+        self._loaded: dict[Part, Utterances] = {}
+
+    def train_dataloader(self) -> DataLoader[Batch]:
+        rows = self.parts["train"]
+        longest = max(self.streams, key=lambda name: self._frames(name, rows.digests[0]))
+        lengths = [self._frames(longest, digest) for digest in rows.digests]
+        sampler = BucketSampler(lengths, self.training.batch_size, self.seed)
+        return loader(self.part("train"), sampler, self.training.batch_size, self._workers, training=True)
+
+    def val_dataloader(self) -> DataLoader[Batch]:
+        return self.in_order("validation")
+
+    def in_order(self, part: Part) -> DataLoader[Batch]:
+        """Batches of a part in the order of its rows."""
+        utterances = self.part(part)
+        sampler = SequentialSampler(utterances)  # type: ignore[arg-type]
+        return loader(utterances, sampler, self.training.batch_size, self._workers, training=False)
+
+    def part(self, part: Part) -> Utterances:
+        if part not in self._loaded:
+            rows = self.parts[part]
+            sources = {name: self._source(stream, rows.digests) for name, stream in self.streams.items()}
+            self._loaded[part] = Utterances(sources, torch.tensor(rows.labels, device=self._device))
+        return self._loaded[part]
+
+    def training_blocks(self) -> dict[str, Iterator[Tensor]]:
+        """All training frames of each stream in blocks (n, D): what statistics may be fitted on."""
+        return {name: source.blocks() for name, source in self.part("train").sources.items()}
+
+    @property
+    def _workers(self) -> int:
+        return 0 if self.resident else self.training.num_workers
+
+    def _source(self, stream: Stream, digests: Sequence[str]) -> Source:
+        if not self.resident:
+            return Mapped(stream.reader, digests, stream.frames)
+        ragged = Ragged.of([stream.reader[digest] for digest in digests])
+        return Resident(ragged.to(self._device), stream.frames)
+
+    def _frames(self, name: str, digest: str) -> int:
+        return self.streams[name].frames or self.streams[name].reader.frames(digest)
+
+    def _fits(self, device: torch.device) -> bool:
+        if self.training.keep_on_device != "auto":
+            return self.training.keep_on_device == "yes"
+        needed = sum(4 * stream.reader.frames(digest) * stream.dim
+                     for stream in self.streams.values() for rows in self.parts.values() for digest in rows.digests)
+        return needed < SHARE_OF_MEMORY * free_memory(device)
+
+
+def free_memory(device: torch.device) -> int:
+    """Bytes that this process can still take on a device."""
+    if device.type == "cuda":
+        return int(torch.cuda.mem_get_info(device)[0])
+    if device.type == "mps":
+        return torch.mps.recommended_max_memory() - torch.mps.driver_allocated_memory()
+    # Only Linux counts free pages; elsewhere half of all of them is the bound.
+    pages = "SC_AVPHYS_PAGES" if "SC_AVPHYS_PAGES" in os.sysconf_names else "SC_PHYS_PAGES"
+    return os.sysconf(pages) * os.sysconf("SC_PAGE_SIZE")

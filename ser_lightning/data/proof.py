@@ -1,0 +1,86 @@
+"""The proof that a split leaks nothing: computed from its rows, shown, stored, and fatal when it fails."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from itertools import combinations
+from typing import Any
+
+from rich.table import Table
+
+from ser_lightning.data.splits import PARTS, Assignment, Row
+from ser_lightning.errors import UserError
+
+
+class LeakError(UserError):
+    """Parts share a speaker or a recording, or a part is empty."""
+
+
+@dataclass(frozen=True)
+class Proof:
+    """What was counted. `shared_*` hold, for each pair of parts, what stands in both."""
+
+    speaker_dependent: bool
+    utterances: dict[str, int]
+    speakers: dict[str, list[str]]
+    classes: dict[str, dict[str, int]]
+    shared_speakers: dict[str, list[str]]
+    shared_digests: dict[str, list[str]]
+
+    def as_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+    def table(self) -> Table:
+        """A row a part: utterances, speakers, classes; the caption says what is shared."""
+        table = Table(title="split", caption=self._caption(), title_justify="left", caption_justify="left")
+        for column in ("part", "utterances", "speakers", *sorted({c for n in self.classes.values() for c in n})):
+            table.add_column(column, justify="left" if column in ("part", "speakers") else "right")
+        for part in PARTS:
+            names = self.speakers[part]
+            shown = " ".join(names) if len(names) <= 6 else f"{len(names)} speakers"
+            counts = (str(self.classes[part].get(c.header, 0)) for c in table.columns[3:])  # type: ignore[call-overload]
+            table.add_row(part, str(self.utterances[part]), shown, *counts)
+        return table
+
+    def _caption(self) -> str:
+        speakers = sum(map(len, self.shared_speakers.values()))
+        digests = sum(map(len, self.shared_digests.values()))
+        label = "; speaker_dependent: for comparison with such protocols only" if self.speaker_dependent else ""
+        return f"shared by two parts: {speakers} speakers, {digests} recordings{label}"
+
+
+def prove(rows: Sequence[Row], parts: Assignment, speaker_dependent: bool) -> Proof:
+    """Count what each part holds and what any two parts share.
+
+    Raises:
+        LeakError: a part is empty or has one class only in training, two parts share a recording, or (unless
+            `speaker_dependent`) a speaker.
+    """
+    by_part = {part: [row for row in rows if parts[row.id] == part] for part in PARTS}
+    proof = Proof(
+        speaker_dependent=speaker_dependent,
+        utterances={part: len(found) for part, found in by_part.items()},
+        speakers={part: sorted({row.speaker for row in found}) for part, found in by_part.items()},
+        classes={part: dict(Counter(row.label for row in found)) for part, found in by_part.items()},
+        shared_speakers=_shared({part: {row.speaker for row in found} for part, found in by_part.items()}),
+        shared_digests=_shared({part: {row.digest for row in found} for part, found in by_part.items()}),
+    )
+    _check(proof, {row.label for row in rows})
+    return proof
+
+
+def _shared(sets: dict[Any, set[str]]) -> dict[str, list[str]]:
+    return {f"{a}+{b}": sorted(sets[a] & sets[b]) for a, b in combinations(PARTS, 2)}
+
+
+def _check(proof: Proof, classes: set[str]) -> None:
+    if empty := [part for part, count in proof.utterances.items() if count == 0]:
+        raise LeakError(f"split: no utterance in {' and '.join(empty)}; every part needs speakers (see split.*)")
+    if unseen := sorted(classes - set(proof.classes["train"])):
+        raise LeakError(f"split: no training utterance of {', '.join(unseen)}; choose other speakers or a seed")
+    leaks = {pair: names for pair, names in proof.shared_digests.items() if names}
+    if leaks:
+        raise LeakError(f"split: recordings stand in two parts: {leaks}; put their speakers into one part")
+    leaks = {pair: names for pair, names in proof.shared_speakers.items() if names}
+    if leaks and not proof.speaker_dependent:
+        raise LeakError(f"split: speakers stand in two parts: {leaks}")

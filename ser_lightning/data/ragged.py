@@ -1,0 +1,87 @@
+"""Utterances of different lengths in one tensor, and batches gathered from it by index."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from ser_lightning.features.store import Reader
+
+
+@dataclass(frozen=True)
+class Ragged:
+    """Frames (sum of lengths, D) of N utterances one after another, and their lengths (N,)."""
+
+    frames: Tensor
+    lengths: Tensor
+
+    @classmethod
+    def of(cls, utterances: Sequence[Tensor]) -> "Ragged":
+        return cls(torch.cat(list(utterances)), torch.tensor([len(one) for one in utterances]))
+
+    def to(self, device: torch.device) -> "Ragged":
+        return Ragged(self.frames.to(device), self.lengths.to(device))
+
+    @property
+    def starts(self) -> Tensor:
+        return self.lengths.cumsum(0) - self.lengths
+
+    def gather(self, rows: Tensor, frames: int | None) -> tuple[Tensor, Tensor]:
+        """Batch (B, T, D) of `rows` and its lengths (B,).
+
+        With `frames`, each utterance is resampled to that many by nearest neighbour, source frame
+        floor(j * T_in / T_out) as in the DS-LSTM paper's code; else T is the longest and padding is 0.
+        """
+        lengths, starts = self.lengths[rows], self.starts[rows]
+        if frames is not None:
+            step = torch.arange(frames, device=rows.device)
+            index = step * lengths[:, None] // frames
+            return self.frames[starts[:, None] + index], torch.full_like(lengths, frames)
+        step = torch.arange(int(lengths.max()), device=rows.device)
+        inside = step < lengths[:, None]
+        batch = self.frames[starts[:, None] + torch.where(inside, step, 0)]
+        return batch * inside[..., None], lengths
+
+
+class Source(Protocol):
+    """One stream of one part."""
+
+    frames: int | None
+
+    def take(self, rows: Tensor) -> tuple[Tensor, Tensor]:
+        """Batch (B, T, D) and lengths (B,) of the utterances numbered `rows` (B,)."""
+
+    def blocks(self) -> Iterator[Tensor]:
+        """All frames, as stored, in blocks (n, D)."""
+
+
+@dataclass(frozen=True)
+class Resident:
+    """A stream that lives on the device."""
+
+    ragged: Ragged
+    frames: int | None
+
+    def take(self, rows: Tensor) -> tuple[Tensor, Tensor]:
+        return self.ragged.gather(rows.to(self.ragged.frames.device), self.frames)
+
+    def blocks(self) -> Iterator[Tensor]:
+        yield self.ragged.frames
+
+
+@dataclass(frozen=True)
+class Mapped:
+    """A stream read from the memory-mapped store a batch at a time."""
+
+    reader: Reader
+    digests: Sequence[str]
+    frames: int | None
+
+    def take(self, rows: Tensor) -> tuple[Tensor, Tensor]:
+        local = Ragged.of([self.reader[self.digests[row]] for row in rows.tolist()])
+        return local.gather(torch.arange(len(rows)), self.frames)
+
+    def blocks(self) -> Iterator[Tensor]:
+        return (self.reader[digest] for digest in self.digests)

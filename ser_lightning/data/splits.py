@@ -1,0 +1,150 @@
+"""Which utterances train, validate and test. A split is a value; its proof is in `proof.py`.
+
+A split sees `Row`s only. What must stay together (a speaker; speakers that share a recording) is a group, and every
+splitter but `RandomKFold` deals whole groups.
+"""
+
+import random
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import ClassVar, Literal, Protocol
+
+from ser_lightning.data.groups import groups
+from ser_lightning.errors import UserError
+
+Part = Literal["train", "validation", "test"]
+PARTS: tuple[Part, ...] = ("train", "validation", "test")
+Assignment = dict[str, Part]
+"""Utterance id -> part."""
+
+
+class Row(Protocol):
+    """What a split needs of an utterance."""
+
+    @property
+    def id(self) -> str: ...
+    @property
+    def speaker(self) -> str: ...
+    @property
+    def digest(self) -> str: ...
+    @property
+    def label(self) -> str: ...
+
+
+class Splitter(Protocol):
+    """Deals utterances to parts; `speaker_dependent` marks everything that comes of it."""
+
+    speaker_dependent: ClassVar[bool]
+
+    def split(self, rows: Sequence[Row]) -> Assignment: ...
+
+
+@dataclass(frozen=True)
+class Speakers:
+    """Some speakers test, some validate, the others train; drawn with a seed."""
+
+    speaker_dependent: ClassVar[bool] = False
+    validation: int = 2
+    """Speakers that validate."""
+    test: int = 2
+    """Speakers that test."""
+    seed: int = 0
+    """Seed of the draw."""
+
+    def split(self, rows: Sequence[Row]) -> Assignment:
+        order = _shuffled(groups(rows), self.seed)
+        test, order = _take(order, self.test, "split.test")
+        validation, order = _take(order, self.validation, "split.validation")
+        return _deal(rows, validation, test)
+
+
+@dataclass(frozen=True)
+class KFold:
+    """k folds over speakers: fold `fold` tests, the next one validates, the others train."""
+
+    speaker_dependent: ClassVar[bool] = False
+    k: int = 5
+    """Folds, 3 or more."""
+    fold: int = 0
+    """The fold that tests, from 0."""
+    seed: int = 0
+    """Seed of the deal of speakers to folds."""
+
+    def split(self, rows: Sequence[Row]) -> Assignment:
+        units = _shuffled(groups(rows), self.seed)
+        _check_fold(self.k, self.fold, len(units), "speakers")
+        parts = [units[i :: self.k] for i in range(self.k)]
+        return _deal(rows, _joined(parts[(self.fold + 1) % self.k]), _joined(parts[self.fold]))
+
+
+@dataclass(frozen=True)
+class Lists:
+    """Validation and test speakers by name; the others train."""
+
+    speaker_dependent: ClassVar[bool] = False
+    validation: list[str] = field(default_factory=list)
+    """Speakers that validate."""
+    test: list[str] = field(default_factory=list)
+    """Speakers that test."""
+
+    def split(self, rows: Sequence[Row]) -> Assignment:
+        known = {row.speaker for row in rows}
+        for key, names in (("validation", self.validation), ("test", self.test)):
+            if unknown := sorted(set(names) - known):
+                raise UserError(f"split.{key}: no speaker {', '.join(unknown)}; there are {', '.join(sorted(known))}")
+        if both := set(self.validation) & set(self.test):
+            raise UserError(f"split: {', '.join(sorted(both))} stands in validation and in test; name each once")
+        return _deal(rows, set(self.validation), set(self.test))
+
+
+@dataclass(frozen=True)
+class RandomKFold:
+    """Folds over recordings drawn at random, speakers on both sides: the DS-LSTM paper's protocol.
+
+    Figures are inflated by speaker identity and are comparable with such protocols only.
+    """
+
+    speaker_dependent: ClassVar[bool] = True
+    k: int = 5
+    """Folds, 3 or more."""
+    fold: int = 0
+    """The fold that tests, from 0; the next one validates."""
+    seed: int = 0
+    """Seed of the deal of recordings to folds."""
+
+    def split(self, rows: Sequence[Row]) -> Assignment:
+        digests = sorted({row.digest for row in rows})
+        _check_fold(self.k, self.fold, len(digests), "recordings")
+        random.Random(self.seed).shuffle(digests)
+        fold = {digest: i % self.k for i, digest in enumerate(digests)}
+        parts: dict[int, Part] = {self.fold: "test", (self.fold + 1) % self.k: "validation"}
+        return {row.id: parts.get(fold[row.digest], "train") for row in rows}
+
+
+def _shuffled(units: Sequence[frozenset[str]], seed: int) -> list[frozenset[str]]:
+    order = list(units)
+    random.Random(seed).shuffle(order)
+    return order
+
+
+def _take(order: list[frozenset[str]], count: int, key: str) -> tuple[set[str], list[frozenset[str]]]:
+    if count < 1 or count >= len(order):
+        raise UserError(f"{key}={count}: must be at least 1 and leave speakers for the other parts; "
+                        f"{len(order)} groups of speakers are left")
+    return _joined(order[:count]), order[count:]
+
+
+def _joined(units: Iterable[frozenset[str]]) -> set[str]:
+    return {speaker for unit in units for speaker in unit}
+
+
+def _check_fold(k: int, fold: int, units: int, what: str) -> None:
+    if not 3 <= k <= units:
+        raise UserError(f"split.k={k}: needs 3 folds at least (train, validation, test) and at most {units} {what}")
+    if not 0 <= fold < k:
+        raise UserError(f"split.fold={fold}: folds count from 0 to {k - 1}")
+
+
+def _deal(rows: Sequence[Row], validation: set[str], test: set[str]) -> Assignment:
+    parts: Mapping[str, Part] = dict.fromkeys(validation, "validation") | dict.fromkeys(test, "test")  # type: ignore[assignment]
+    return {row.id: parts.get(row.speaker, "train") for row in rows}
