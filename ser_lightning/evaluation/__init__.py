@@ -1,0 +1,1 @@
+"""Metrics, and pictures of them: functions of tables of predictions, nothing else."""

@@ -1,0 +1,61 @@
+"""Learning curves and confusion matrices as PNG files."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from ser_lightning.evaluation.metrics import Scores
+from ser_lightning.files import replacing
+
+TRAIN, VALIDATION, CHOSEN = "#8c8c8c", "#1f5fa8", "#c44e28"
+
+
+def confusion_png(path: Path, scores: Scores, classes: Sequence[str], title: str) -> None:
+    """Counts in cells shaded by recall: rows are true classes, columns predicted ones."""
+    counts = np.array(scores.confusion)
+    shares = counts / np.maximum(counts.sum(1, keepdims=True), 1)
+    side = 2.6 + 0.62 * len(classes)
+    figure = Figure(figsize=(side + 0.6, side), layout="constrained")
+    axes = figure.subplots()
+    image = axes.imshow(shares, cmap="Blues", vmin=0.0, vmax=1.0)
+    for (i, j), count in np.ndenumerate(counts):
+        axes.text(j, i, f"{count}\n{shares[i, j]:.0%}", ha="center", va="center", fontsize=8,
+                  color="white" if shares[i, j] > 0.55 else "black")
+    axes.set_xticks(range(len(classes)), classes, rotation=35, ha="right", rotation_mode="anchor")
+    axes.set_yticks(range(len(classes)), classes)
+    axes.set(xlabel="predicted", ylabel="true")
+    axes.set_title(f"{title}\nUAR {scores.uar:.3f}   WA {scores.wa:.3f}   n = {scores.n}", fontsize=10)
+    figure.colorbar(image, ax=axes, label="share of the true class", shrink=0.8)
+    _save(figure, path)
+
+
+def curves_png(path: Path, history: Sequence[Mapping[str, float | None]], chosen: int, title: str) -> None:
+    """Loss and UAR of both parts over epochs; a line marks the epoch whose weights were kept."""
+    figure = Figure(figsize=(9.0, 3.4), layout="constrained")
+    left, right = figure.subplots(1, 2)
+    _curve(left, history, "loss")
+    _curve(right, history, "uar")
+    right.set_ylim(0.0, 1.02)
+    for axes, name in ((left, "loss"), (right, "UAR")):
+        axes.axvline(chosen, color=CHOSEN, linewidth=1.0, linestyle="--", label=f"kept: epoch {chosen}")
+        axes.set(xlabel="epoch", ylabel=name)
+        axes.spines[["top", "right"]].set_visible(False)
+        axes.xaxis.get_major_locator().set_params(integer=True)
+    right.legend(frameon=False, loc="lower right")
+    figure.suptitle(title, fontsize=10)
+    _save(figure, path)
+
+
+def _curve(axes: Axes, history: Sequence[Mapping[str, float | None]], metric: str) -> None:
+    for part, colour in (("train", TRAIN), ("validation", VALIDATION)):
+        points = [(row["epoch"], row[f"{part}/{metric}"]) for row in history if row.get(f"{part}/{metric}") is not None]
+        axes.plot([x for x, _ in points], [y for _, y in points], color=colour, label=part, marker="o",  # type: ignore[arg-type,misc]
+                  markersize=2.5, linewidth=1.5)
+
+
+def _save(figure: Figure, path: Path) -> None:
+    with replacing(path) as temporary:
+        figure.savefig(temporary, dpi=150)
