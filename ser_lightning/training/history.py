@@ -1,0 +1,41 @@
+"""metrics.csv: a row an epoch, followed by whoever watches the run, and continued when it resumes."""
+
+import time
+from pathlib import Path
+
+import lightning as L
+from torch import Tensor
+
+from ser_lightning.files import read_csv, write_csv
+
+
+class History(L.Callback):
+    """Writes every metric logged in an epoch; the file is replaced whole, so a follower never reads half a row."""
+
+    def __init__(self, path: Path) -> None:
+        self.path, self.rows, self.began = path, list[dict[str, float | None]](), time.monotonic()
+
+    def on_train_start(self, trainer: L.Trainer, module: L.LightningModule) -> None:
+        # After a resume, epochs that the checkpoint doesn't know of will be trained again.
+        self.rows = [row for row in read_history(self.path) if (row["epoch"] or 0) < trainer.current_epoch]
+
+    def on_train_epoch_start(self, trainer: L.Trainer, module: L.LightningModule) -> None:
+        self.began = time.monotonic()
+
+    def on_train_epoch_end(self, trainer: L.Trainer, module: L.LightningModule) -> None:
+        if not trainer.is_global_zero:
+            return
+        logged = {name: float(value) for name, value in sorted(trainer.callback_metrics.items())
+                  if isinstance(value, Tensor) and "/" in name}
+        rate = trainer.optimizers[0].param_groups[0]["lr"]
+        self.rows.append({"epoch": trainer.current_epoch, "step": trainer.global_step, "learning_rate": rate,
+                          "seconds": time.monotonic() - self.began} | logged)
+        columns = list(dict.fromkeys(name for row in self.rows for name in row))
+        write_csv(self.path, columns, [["" if row.get(c) is None else row[c] for c in columns] for row in self.rows])
+
+
+def read_history(path: Path) -> list[dict[str, float | None]]:
+    """Rows of metrics.csv; a metric that an epoch doesn't have is None. No file: no rows."""
+    if not path.exists():
+        return []
+    return [{name: float(text) if text else None for name, text in row.items()} for row in read_csv(path)]

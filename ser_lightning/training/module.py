@@ -1,0 +1,101 @@
+"""The one LightningModule: any model from features to logits, its loss, its scores."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import lightning as L
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torchmetrics.classification import MulticlassConfusionMatrix
+
+from ser_lightning.config.schema import Training
+from ser_lightning.data.augment import spec_augment
+from ser_lightning.data.batching import Batch
+from ser_lightning.data.normalise import Normaliser
+from ser_lightning.errors import UserError
+from ser_lightning.evaluation.metrics import Scores, scores
+from ser_lightning.models.output import Output
+from ser_lightning.training.optimisation import optimizer, schedule
+
+
+class NonFiniteLossError(UserError):
+    """The loss is NaN or infinite; the message names the batch's utterances."""
+
+
+class SERModule(L.LightningModule):
+    """Normalise, augment (in training), run `model`, and train on the weighted sum of its heads' cross-entropies.
+
+    Logged an epoch: `<part>/loss`, `uar`, `wa`, `macro_f1` and `recall_<class>`, from accumulated counts.
+    """
+
+    def __init__(self, model: nn.Module, normaliser: Normaliser, settings: Training, classes: Sequence[str],
+                 masked: Sequence[str] = (), weights: Tensor | None = None, ids: Mapping[str, Sequence[str]] | None = None,
+                 seed: int = 0) -> None:
+        super().__init__()
+        self.model, self.normaliser, self.settings = model, normaliser, settings
+        self.classes, self.masked, self.ids, self.seed = list(classes), tuple(masked), ids or {}, seed
+        self.register_buffer("weights", weights, persistent=False)
+        self.counts = nn.ModuleDict({part: MulticlassConfusionMatrix(len(classes)) for part in ("train_", "validation_")})
+
+    def forward(self, batch: Batch) -> Output:
+        features = self.normaliser(batch.features, batch.lengths)
+        if self.training:
+            features |= {name: spec_augment(features[name], **vars(self.settings.spec_augment)) for name in self.masked}
+        return self.model(features, batch.lengths)  # type: ignore[no-any-return]
+
+    def loss(self, output: Output, labels: Tensor) -> Tensor:
+        """Sum of weight * cross-entropy over the heads (ds_lstm: p * CE(raw) + (1 - p) * CE(mfcc))."""
+        terms = [weight * F.cross_entropy(logits.float(), labels, weight=self.weights,  # type: ignore[arg-type]
+                                          label_smoothing=self.settings.label_smoothing)
+                 for weight, logits in output.heads]
+        return torch.stack(terms).sum()
+
+    def on_train_epoch_start(self) -> None:
+        # Dropout and augmentation depend on seed and epoch alone: a resumed training repeats them.
+        torch.manual_seed(self.seed * 1_000_003 + self.current_epoch)
+
+    def training_step(self, batch: Batch, index: int) -> Tensor:
+        return self._step(batch, "train")
+
+    def validation_step(self, batch: Batch, index: int) -> Tensor:
+        return self._step(batch, "validation")
+
+    def predict_step(self, batch: Batch, index: int) -> Tensor:
+        return self(batch).logits.float().cpu()  # type: ignore[no-any-return]
+
+    def _step(self, batch: Batch, part: str) -> Tensor:
+        output = self(batch)
+        loss = self.loss(output, batch.labels)
+        if not torch.isfinite(loss):
+            raise NonFiniteLossError(self._non_finite(batch, part, loss))
+        self.counts[f"{part}_"].update(output.logits, batch.labels)  # type: ignore[operator]
+        self.log(f"{part}/loss", loss, on_step=False, on_epoch=True, batch_size=len(batch.labels), prog_bar=True)
+        return loss
+
+    def on_validation_epoch_end(self) -> None:
+        # Both here: callbacks that write an epoch's metrics run before this module's on_train_epoch_end.
+        self._log_scores("validation")
+        self._log_scores("train")
+
+    def _log_scores(self, part: str) -> None:
+        found = self._scores(part)
+        self.log(f"{part}/uar", found.uar, prog_bar=True)
+        self.log_dict({f"{part}/wa": found.wa, f"{part}/macro_f1": found.macro_f1}
+                      | {f"{part}/recall_{name}": r for name, r in found.recall.items() if r is not None})
+
+    def _scores(self, part: str) -> Scores:
+        metric: Any = self.counts[f"{part}_"]
+        confusion = metric.compute().cpu().numpy()
+        metric.reset()
+        return scores(confusion, self.classes)
+
+    def _non_finite(self, batch: Batch, part: str, loss: Tensor) -> str:
+        names = [self.ids[part][row] for row in batch.rows.tolist()] if part in self.ids else batch.rows.tolist()
+        return (f"{part} loss is {loss.item()} in epoch {self.current_epoch} for the utterances {', '.join(map(str, names))}; "
+                "look at their audio, or lower training.learning_rate, or set training.gradient_clip_val")
+
+    def configure_optimizers(self) -> Any:
+        chosen = optimizer(self.parameters(), self.settings)
+        steps = schedule(chosen, self.settings)
+        return {"optimizer": chosen} | ({"lr_scheduler": steps} if steps else {})

@@ -1,0 +1,34 @@
+"""Optimiser, learning-rate schedule and class weights from the configuration."""
+
+from collections.abc import Iterable, Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.optim import SGD, Adam, AdamW, Optimizer
+from torch.optim.lr_scheduler import CosineAnnealingLR, LRScheduler, MultiStepLR
+
+from ser_lightning.config.schema import Training
+
+
+def optimizer(parameters: Iterable[nn.Parameter], settings: Training) -> Optimizer:
+    shared = {"lr": settings.learning_rate, "weight_decay": settings.weight_decay}
+    if settings.optimizer == "sgd":
+        return SGD(parameters, momentum=0.9, **shared)
+    return {"adam": Adam, "adamw": AdamW}[settings.optimizer](parameters, **shared)
+
+
+def schedule(over: Optimizer, settings: Training) -> LRScheduler | None:
+    """Stepped once an epoch."""
+    if settings.schedule == "cosine":
+        return CosineAnnealingLR(over, T_max=settings.max_epochs)
+    if settings.schedule == "steps":
+        return MultiStepLR(over, milestones=settings.milestones, gamma=settings.gamma)
+    return None
+
+
+def class_weights(labels: Sequence[int], classes: int, settings: Training) -> Tensor | None:
+    """(K,) weights N / (K * count) of the training labels, or None for equal weights."""
+    if settings.class_weights == "none":
+        return None
+    counts = torch.bincount(torch.tensor(labels), minlength=classes)
+    return len(labels) / (classes * counts)
