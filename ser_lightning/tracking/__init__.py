@@ -1,0 +1,1 @@
+"""Weights & Biases: ids, groups, tables, offline by default."""

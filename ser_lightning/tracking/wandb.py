@@ -1,0 +1,98 @@
+"""A run in Weights & Biases: opened through Lightning's logger, always finished with the right exit code."""
+
+import os
+import socket
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+from urllib.parse import urlsplit
+
+from lightning.pytorch.loggers import WandbLogger
+
+from ser_lightning.config.schema import Tracking
+from ser_lightning.console import console
+from ser_lightning.evaluation.metrics import Scores
+
+DEFAULT_URL = "https://api.wandb.ai"
+PRIVATE = {
+    "WANDB_ERROR_REPORTING": "false",  # also switches off the SDK's telemetry requests
+    "WANDB_SILENT": "true",
+    "WANDB_INIT_TIMEOUT": "30",
+    "WANDB_FINISH_TIMEOUT": "60",
+}
+"""Environment defaults; what the user has set wins."""
+
+
+@dataclass(frozen=True)
+class Identity:
+    """What W&B shows of a run, and the id that survives resumes and requeues."""
+
+    id: str
+    name: str
+    group: str
+    job_type: str
+    tags: Sequence[str]
+
+
+@contextmanager
+def tracked(settings: Tracking, identity: Identity, config: Mapping[str, Any], folder: Path) -> Iterator[WandbLogger | None]:
+    """The logger of a run, or None with tracking.mode=off; closed in any case.
+
+    An exception inside marks the run as failed with its `exit_code` (1 where it has none).
+    """
+    if settings.mode == "off":
+        yield None
+        return
+    import wandb
+
+    for name, value in PRIVATE.items():
+        os.environ.setdefault(name, value)
+    run = wandb.init(
+        dir=folder, project=settings.project, entity=settings.entity, id=identity.id, name=identity.name,
+        group=identity.group, job_type=identity.job_type, tags=list(identity.tags), config=dict(config),
+        mode=_reachable(settings.mode), resume="allow", allow_val_change=True,
+    )
+    logger = WandbLogger(experiment=run)
+    run.define_metric("epoch")
+    run.define_metric("*", step_metric="epoch")
+    code = 1
+    try:
+        yield logger
+        code = 0
+    except BaseException as error:
+        code = getattr(error, "exit_code", 1)
+        raise
+    finally:
+        wandb.finish(exit_code=code)
+
+
+def _reachable(mode: Literal["offline", "online", "off"]) -> Literal["offline", "online"]:
+    """Offline, said aloud, when the server does not answer: wandb itself would wait for minutes and then fail."""
+    if mode != "online":
+        return "offline"
+    url = urlsplit(os.environ.get("WANDB_BASE_URL", DEFAULT_URL))
+    port = url.port or (443 if url.scheme == "https" else 80)
+    try:
+        socket.create_connection((url.hostname or "", port), timeout=5).close()
+    except OSError as error:
+        console.print(f"[yellow]W&B: {url.hostname}:{port} does not answer ({error}); logging offline, "
+                      "upload later with `wandb sync`")
+        return "offline"
+    return "online"
+
+
+def log_scores(logger: WandbLogger | None, part: str, scores: Scores, classes: Sequence[str], picture: Path) -> None:
+    """Final scores of a part into the summary, its confusion matrix as a table of counts and a picture."""
+    if logger is None:
+        return
+    import wandb
+
+    rows = [[true, predicted, scores.confusion[i][j]] for i, true in enumerate(classes) for j, predicted in enumerate(classes)]
+    logger.experiment.log({
+        f"{part}/confusion_table": wandb.Table(columns=["true", "predicted", "count"], data=rows),
+        f"{part}/confusion_matrix": wandb.Image(str(picture)),
+    })
+    final = {"uar": scores.uar, "wa": scores.wa, "macro_f1": scores.macro_f1}
+    logger.experiment.summary.update({f"final/{part}/{name}": value for name, value in final.items()})
