@@ -1,0 +1,98 @@
+"""The command line: one table, verb -> function. Nothing heavy is imported before the configuration is checked."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from ser_lightning import __version__
+from ser_lightning.config.components import hint, load
+from ser_lightning.config.compose import compose
+from ser_lightning.config.show import print_choices
+from ser_lightning.console import console
+from ser_lightning.errors import ConfigError, UserError
+
+
+@dataclass(frozen=True)
+class Verb:
+    """`target` is called with the configuration, or with RUN and overrides if `run`; `shown` prints what it returns."""
+
+    target: str
+    help: str
+    run: bool = False
+    words: tuple[str, ...] = ()
+    shown: str | None = None
+
+
+SUMMARY = "ser_lightning.runs.summary:show"
+
+VERBS = {
+    "demo": Verb("ser_lightning.runs.demo:demo", "train and evaluate on a synthetic corpus, from nothing",
+                 words=("experiment=demo_fused",), shown=SUMMARY),
+    "config": Verb("ser_lightning.config.show:show", "print the composed configuration and where each value comes from"),
+    "corpus": Verb("ser_lightning.corpora.report:inspect", "files, speakers, hours, classes and problems of a corpus"),
+    "features": Verb("ser_lightning.runs.prepare:fill_features", "fill the feature store ahead of training"),
+    "train": Verb("ser_lightning.runs.train:train", "train one model and score its validation part", shown=SUMMARY),
+    "evaluate": Verb("ser_lightning.runs.evaluate:evaluate", "score the test part of a finished run, once",
+                     run=True, shown=SUMMARY),
+}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a verb; returns the process's exit code: 2 for a command line that can't be understood."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    try:
+        return _main(words)
+    except UserError as error:
+        console.print(f"ser: {error}", style="red", markup=False, highlight=False, soft_wrap=True)
+        return error.exit_code
+
+
+def _main(words: list[str]) -> int:
+    if not words or words[0] in ("-h", "--help"):
+        return _overview()
+    if words[0] == "--version":
+        print(__version__)
+        return 0
+    if words[0] not in VERBS:
+        raise ConfigError(f"unknown verb `{words[0]}`{hint(words[0], VERBS)}")
+    name, verb = words[0], VERBS[words[0]]
+    given = _parser(name).parse_known_args(words[1:])
+    return _run(name, verb, given[0], given[1])
+
+
+def _overview() -> int:
+    print("usage: ser VERB [group=choice ...] [key=value ...]\n")
+    for name, verb in VERBS.items():
+        print(f"  {name:<10}{verb.help}")
+    print("\n`ser VERB --help` lists groups and choices; `ser config ...` shows what a command would run with.")
+    return 0
+
+
+def _parser(name: str) -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog=f"ser {name}", add_help=False, allow_abbrev=False)
+    parser.add_argument("-h", "--help", action="store_true")
+    parser.add_argument("--conf", metavar="DIR")
+    return parser
+
+
+def _run(name: str, verb: Verb, options: argparse.Namespace, words: list[str]) -> int:
+    if options.help:
+        print(f"usage: ser {name} {'RUN ' if verb.run else ''}[--conf DIR] [group=choice ...] [key=value ...]\n\n{verb.help}\n\n"
+              "  --conf DIR  a folder searched before the packaged conf/ (default: conf/ where you stand)\n")
+        print_choices(options.conf)
+        return 0
+    if verb.run:
+        result = load(verb.target)(*_run_and_overrides(name, words))
+    else:
+        composed = compose([*verb.words, *words], options.conf)
+        result = load(verb.target)(composed if name == "config" else composed.config)
+    if verb.shown:
+        load(verb.shown)(result)
+    return 0
+
+
+def _run_and_overrides(name: str, words: list[str]) -> tuple[str, list[str]]:
+    if not words or "=" in words[0]:
+        raise ConfigError(f"ser {name}: name a run (a folder, or its name under runs_dir) before the overrides")
+    return words[0], words[1:]

@@ -1,0 +1,139 @@
+"""A run is a folder: its files, its lock, and what says that it is finished."""
+
+import json
+import os
+import platform
+import socket
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from omegaconf import OmegaConf
+
+from ser_lightning.config.compose import bind
+from ser_lightning.config.schema import Config
+from ser_lightning.config.sources import read
+from ser_lightning.errors import UserError
+from ser_lightning.files import write_json, write_text
+
+PACKAGES = ("ser-lightning", "torch", "torchaudio", "lightning", "torchmetrics", "wandb", "numpy", "soundfile")
+
+
+class RunFolder:
+    """`runs_dir/<id>`; `result.json` is written last, so its presence means that the run is finished."""
+
+    def __init__(self, path: Path) -> None:
+        self.path, self.id = path, path.name
+        self.config, self.environment = path / "config.yaml", path / "environment.json"
+        self.split, self.proof = path / "split.csv", path / "split_proof.json"
+        self.metrics, self.predictions = path / "metrics.csv", path / "predictions.csv"
+        self.checkpoints, self.best = path / "checkpoints", path / "checkpoints" / "best.ckpt"
+        self.curves, self.log = path / "learning_curves.png", path / "run.log"
+        self.result = path / "result.json"
+
+    def confusion(self, part: str) -> Path:
+        return self.path / f"confusion_{part}.png"
+
+    @property
+    def finished(self) -> bool:
+        return self.result.exists()
+
+    def read_result(self) -> dict[str, Any]:
+        return json.loads(self.result.read_text(encoding="utf-8"))  # type: ignore[no-any-return]
+
+    def read_config(self, words: Sequence[str] = ()) -> Config:
+        return bind(read(self.config), str(self.config), words)
+
+    def begin(self, config: Config) -> int:
+        """Write what the run starts from; returns the attempt: 1, and one more each time it was removed since.
+
+        The counter lies beside the folders, where removing a run leaves it.
+        """
+        counter = self.path.parent / ".attempts" / self.id
+        attempt = int(counter.read_text()) if counter.exists() else 0
+        if not self.config.exists():
+            attempt += 1
+            write_text(counter, f"{attempt}\n")
+        write_text(self.config, OmegaConf.to_yaml(OmegaConf.create(asdict(config))))
+        write_json(self.environment, environment())
+        return attempt
+
+    @property
+    def attempt(self) -> int:
+        return int((self.path.parent / ".attempts" / self.id).read_text())
+
+    @contextmanager
+    def lock(self) -> Iterator[None]:
+        """Own the folder.
+
+        Raises:
+            UserError: a living process has it; its host and process number are named.
+        """
+        path = self.path / "lock"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        mine = {"host": socket.gethostname(), "pid": os.getpid()}
+        while True:
+            try:
+                with path.open("x", encoding="utf-8") as out:
+                    json.dump(mine, out)
+                break
+            except FileExistsError:
+                _take_over(path)
+        try:
+            yield
+        finally:
+            path.unlink(missing_ok=True)
+
+
+def _take_over(path: Path) -> None:
+    """Remove a lock whose owner has died on this host."""
+    try:
+        owner = json.loads(path.read_text(encoding="utf-8"))
+    except (FileNotFoundError, ValueError):
+        owner = {}
+    if owner.get("host") == socket.gethostname() and not _alive(owner["pid"]):
+        path.unlink(missing_ok=True)
+        return
+    raise UserError(f"{path.parent}: process {owner.get('pid', '?')} on {owner.get('host', '?')} is working on this run; "
+                    f"wait for it, or remove {path} if that process is gone")
+
+
+def _alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def find(name: str, runs_dir: str) -> RunFolder:
+    """The run of that id under `runs_dir`, or of that folder.
+
+    Raises:
+        UserError: there is none.
+    """
+    for path in (Path(runs_dir) / name, Path(name)):
+        if (path / "config.yaml").is_file():
+            return RunFolder(path)
+    known = sorted(p.parent.name for p in Path(runs_dir).glob("*/config.yaml"))
+    raise UserError(f"no run `{name}` under {runs_dir}/; there {'are ' + ', '.join(known) if known else 'is none yet'}")
+
+
+def environment() -> dict[str, Any]:
+    """What the numbers may depend on beside the configuration."""
+    import torch
+
+    return {
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "packages": {name: version(name) for name in PACKAGES},
+        "threads": torch.get_num_threads(),
+        "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
+        "command": sys.argv,
+    }

@@ -1,0 +1,36 @@
+"""What a person is shown of a finished run."""
+
+from typing import Any
+
+from rich.table import Table
+
+from ser_lightning.console import console
+from ser_lightning.runs.folder import RunFolder
+
+
+def show(run: RunFolder) -> None:
+    """Scores by part, and where things lie."""
+    result = run.read_result()
+    parts = [part for part in ("validation", "test") if part in result]
+    console.print(_table(result, parts))
+    for label, path in (("confusion matrix", run.confusion(parts[-1])), ("learning curves", run.curves),
+                        ("predictions", run.predictions), ("result", run.result)):
+        console.print(f"{label}: {path}", soft_wrap=True)
+    if "test" not in result:
+        console.print(f"next: ser evaluate {run.id}   scores the test part, once", soft_wrap=True)
+
+
+def _table(result: dict[str, Any], parts: list[str]) -> Table:
+    labels = f" ({', '.join(result['labels'])})" if result["labels"] else ""
+    table = Table(title=f"{result['id']}{labels}, epoch {result['checkpoint']['epoch']} of {result['epochs']}",
+                  title_justify="left")
+    table.add_column("")
+    for part in parts:
+        table.add_column(part, justify="right")
+    table.add_row("utterances", *(str(result[part]["n"]) for part in parts))
+    for name, key in (("UAR", "uar"), ("WA", "wa"), ("macro F1", "macro_f1")):
+        table.add_row(name, *(f"{result[part][key]:.3f}" for part in parts))
+    for name in result["classes"]:
+        recalls = (result[part]["recall"][name] for part in parts)
+        table.add_row(f"recall {name}", *("-" if value is None else f"{value:.3f}" for value in recalls))
+    return table
