@@ -11,11 +11,12 @@ from ser_lightning.config.compose import compose
 from ser_lightning.config.show import print_choices
 from ser_lightning.console import console
 from ser_lightning.errors import ConfigError, UserError
+from ser_lightning.runs.folder import open_run
 
 
 @dataclass(frozen=True)
 class Verb:
-    """`target` is called with the configuration, or with RUN and overrides if `run`; `shown` prints what it returns."""
+    """`target` is called with the configuration, or with a run and its configuration if `run`; `shown` prints what it returns."""
 
     target: str
     help: str
@@ -83,7 +84,8 @@ def _run(name: str, verb: Verb, options: argparse.Namespace, words: list[str]) -
         print_choices(options.conf)
         return 0
     if verb.run:
-        result = load(verb.target)(*_run_and_overrides(name, words))
+        found = open_run(*_run_and_overrides(name, words))
+        result = load(verb.target)(*found)
     else:
         composed = compose([*verb.words, *words], options.conf)
         result = load(verb.target)(composed if name == "config" else composed.config)

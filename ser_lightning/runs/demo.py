@@ -16,6 +16,6 @@ Next:
 
 def demo(config: Config) -> RunFolder:
     """Synthesise the corpus, train, choose on validation speakers, score unseen ones."""
-    run = evaluate(train(config).id, config.runs_dir)
+    run = evaluate(train(config), config)
     console.print(NEXT, highlight=False, markup=False)
     return run

@@ -1,18 +1,15 @@
 """`ser evaluate RUN`: score the test part of a finished run, and record that it was looked at."""
 
 import csv
-from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 
-from ser_lightning.config.identity import identity
-from ser_lightning.config.overrides import parse
 from ser_lightning.config.schema import Config
 from ser_lightning.data.splits import Assignment, Part
 from ser_lightning.errors import UserError
 from ser_lightning.evaluation.predictions import Predictions
 from ser_lightning.files import read_csv, write_json
-from ser_lightning.runs.folder import RunFolder, find
+from ser_lightning.runs.folder import RunFolder
 from ser_lightning.runs.prepare import Prepared, prepare
 from ser_lightning.runs.train import draw, find_device, predictions, wandb_identity
 from ser_lightning.tracking.wandb import log_scores, tracked
@@ -22,25 +19,19 @@ LOOKS = "test_looks.csv"
 """Beside the run folders: every look at a test part, by which run and when."""
 
 
-def evaluate(name: str, words: Sequence[str] = ()) -> RunFolder:
+def evaluate(run: RunFolder, config: Config | None = None) -> RunFolder:
     """Predict the test part with the kept checkpoint; adds its rows to predictions.csv and figures to result.json.
 
-    A run that was evaluated before is returned as it stands. `words` are overrides of what doesn't change the run's
-    numbers: where corpus, runs and cache lie, the accelerator, tracking.
+    A run that was evaluated before is returned as it stands. `config` is the run's own, perhaps with other paths.
 
     Raises:
-        UserError: no such run, it isn't finished, an override would make it another run, or the corpus is not what
-            it was trained on.
+        UserError: the run isn't finished, or the corpus is not what it was trained on.
     """
-    run = find(name, next((o.text for o in parse(words) if o.key == "runs_dir"), "runs"))
-    config = run.read_config(words)
-    if identity(config) != identity(run.read_config()):
-        raise UserError(f"{' '.join(words)}: would make another run of {run.id}; train that one instead")
     if not run.finished:
         raise UserError(f"run {run.id} is not finished; start its `ser train` again first")
     with run.lock():
         if "test" not in run.read_result():
-            _evaluate(run, config)
+            _evaluate(run, config or run.read_config())
     return run
 
 

@@ -15,9 +15,11 @@ from typing import Any
 from omegaconf import OmegaConf
 
 from ser_lightning.config.compose import bind
+from ser_lightning.config.identity import identity
+from ser_lightning.config.overrides import parse
 from ser_lightning.config.schema import Config
 from ser_lightning.config.sources import read
-from ser_lightning.errors import UserError
+from ser_lightning.errors import ConfigError, UserError
 from ser_lightning.files import write_json, write_text
 
 PACKAGES = ("ser-lightning", "torch", "torchaudio", "lightning", "torchmetrics", "wandb", "numpy", "soundfile")
@@ -112,12 +114,23 @@ def _alive(pid: int) -> bool:
     return True
 
 
-def find(name: str, runs_dir: str) -> RunFolder:
-    """The run of that id under `runs_dir`, or of that folder.
+def open_run(name: str, words: Sequence[str] = ()) -> tuple[RunFolder, Config]:
+    """A run by its folder or its id under `runs_dir`, and its configuration with overrides `words`.
+
+    Only what doesn't change the run's numbers can be overridden: paths, accelerator, tracking.
 
     Raises:
-        UserError: there is none.
+        UserError: there is no such run, or an override would make it another one.
     """
+    runs_dir = next((o.text for o in parse(words) if o.key == "runs_dir"), "runs")
+    run = _find(name, runs_dir)
+    own, config = run.read_config(), run.read_config(words)
+    if identity(config) != identity(own):
+        raise ConfigError(f"{' '.join(words)}: would make another run of {run.id}; train that one instead")
+    return run, config
+
+
+def _find(name: str, runs_dir: str) -> RunFolder:
     for path in (Path(runs_dir) / name, Path(name)):
         if (path / "config.yaml").is_file():
             return RunFolder(path)

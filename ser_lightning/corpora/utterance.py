@@ -1,0 +1,54 @@
+"""What a corpus is made of: entries named by an adapter, utterances once their audio is known, problems."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+Kind = Literal["broken", "duplicate", "empty", "misnamed", "missing", "near_silent", "row", "twice"]
+"""`missing` and `row` come from tables only: a file that is not there, a row that cannot be used."""
+
+WARNINGS: frozenset[Kind] = frozenset({"duplicate", "near_silent"})
+
+
+@dataclass(frozen=True)
+class Entry:
+    """What names alone say about one file; `label` is the class name, the audio has not been looked at."""
+
+    id: str
+    path: Path
+    speaker: str
+    session: str
+    label: str
+    text: str
+
+
+@dataclass(frozen=True)
+class Utterance:
+    """One usable utterance; `digest` (hexadecimal SHA-256) is of the decoded audio, `seconds` its length."""
+
+    id: str
+    path: Path
+    digest: str
+    speaker: str
+    session: str
+    label: str
+    text: str
+    seconds: float
+    sample_rate: int
+    channels: int
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Something wrong with one path; a fatal one keeps the corpus from being used."""
+
+    kind: Kind
+    path: Path
+    detail: str
+
+    @property
+    def fatal(self) -> bool:
+        return self.kind not in WARNINGS
+
+    def __str__(self) -> str:
+        return f"{self.kind}: {self.path}: {self.detail}"

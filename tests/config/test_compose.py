@@ -1,0 +1,188 @@
+"""Composition: what wins, where values come from, and one clear line for each mistake."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from ser_lightning.config.compose import compose
+from ser_lightning.config.sources import GROUPS, choices, search_path
+from ser_lightning.errors import ConfigError
+
+ROOT_NEEDED = {"emodb": ["corpus.root=X"], "ravdess": ["corpus.root=X"],
+               "table": ["corpus.root=X", "corpus.classes=[a,b]"]}
+SHIPPED = [(group, choice) for group in GROUPS for choice in choices(group, search_path(None))]
+
+
+@pytest.mark.parametrize(("group", "choice"), SHIPPED)
+def test_every_shipped_yaml_composes_and_binds(group: str, choice: str) -> None:
+    needed = ["corpus.root=X", "split.validation=[a]", "split.test=[b]"] if choice == "lists" else ["corpus.root=X"]
+    config = compose([f"{group}={choice}", *needed, *ROOT_NEEDED.get(choice, [])]).config
+    if group in ("corpus", "split"):
+        assert getattr(config, group)["name"] == choice
+
+
+def test_relied_upon_names_are_there() -> None:
+    assert {"mfcc_lstm", "cnn_lstm", "ds_lstm", "fused"} <= set(choices("model", search_path(None)))
+    assert {"demo_fused", "emodb_fused", "ravdess_fused", "paper_fused", "paper_fused_large"} <= set(
+        choices("experiment", search_path(None)))
+    config = compose(["training.max_epochs=3", "training.batch_size=4", "training.limit_train_batches=2"]).config
+    assert (config.training.max_epochs, config.training.batch_size, config.training.limit_train_batches) == (3, 4, 2)
+    assert config.tracking.mode == "offline"
+
+
+def test_values_win_in_the_order_group_experiment_command_line(tmp_path: Path) -> None:
+    (tmp_path / "experiment").mkdir()
+    (tmp_path / "experiment" / "mine.yaml").write_text(
+        "defaults: [{model: ds_lstm}]\nmodel: {hidden_dim: 11, dropout: 0.4}\ntraining: {max_epochs: 7}\n")
+    composed = compose(["experiment=mine", "model.hidden_dim=12"], str(tmp_path))
+    assert composed.config.model["hidden_dim"] == 12
+    assert composed.config.model["dropout"] == 0.4
+    assert composed.config.training.max_epochs == 7
+    assert composed.origin["model.hidden_dim"] == "command line"
+    assert composed.origin["model.dropout"] == "conf/experiment/mine.yaml"
+    assert composed.origin["model.name"] == "conf/model/ds_lstm.yaml"
+
+
+def test_another_group_on_the_command_line_drops_what_the_experiment_said_of_it(tmp_path: Path) -> None:
+    (tmp_path / "experiment").mkdir()
+    (tmp_path / "experiment" / "mine.yaml").write_text("defaults: [{model: fused}]\nmodel: {weight: 0.9}\n")
+    config = compose(["experiment=mine", "model=mfcc_lstm"], str(tmp_path)).config
+    assert config.model["name"] == "mfcc_lstm"
+    assert "weight" not in config.model
+
+
+def test_naming_the_experiments_own_choice_changes_nothing() -> None:
+    plain = compose(["experiment=paper_fused", "corpus.root=X"]).config
+    named = compose(["experiment=paper_fused", "corpus=emodb", "corpus.root=X"]).config
+    assert plain == named
+    assert named.corpus["classes"] == ["anger", "happiness", "neutral", "sadness"]
+
+
+def test_experiments_inherit() -> None:
+    config = compose(["experiment=paper_fused_large", "corpus.root=X"]).config
+    assert config.model["channels"] == [64, 32]
+    assert config.features["coarse"]["frames"] == 120
+    assert config.training.milestones == [10, 20, 30]
+
+
+def test_strings_stay_strings() -> None:
+    config = compose(["split=lists", "split.test=[03,08]", "split.validation=[007]", "tracking.name=010"]).config
+    assert config.split["test"] == ["03", "08"]
+    assert config.split["validation"] == ["007"]
+    assert config.tracking.name == "010"
+
+
+def test_numbers_lists_and_null() -> None:
+    config = compose(["training.learning_rate=1e-4", "training.milestones=[3,5]", "training.patience=null"]).config
+    assert config.training.learning_rate == 1e-4
+    assert config.training.milestones == [3, 5]
+    assert config.training.patience is None
+
+
+def test_a_stream_can_be_added_or_changed_whole() -> None:
+    config = compose(["features.extra={extractor: log_mel, n_mels: 20}", "features.fine={n_fft: 800, hop: 400}"]).config
+    assert config.features["extra"]["n_mels"] == 20
+    assert (config.features["fine"]["n_fft"], config.features["fine"]["hop"]) == (800, 400)
+    assert config.features["fine"]["n_mels"] == 40
+
+
+MISTAKES = [
+    (["model.hiden_dim=3"], "unknown key `model.hiden_dim`", "did you mean `hidden_dim`"),
+    (["trainig.max_epochs=3"], "unknown key `trainig.max_epochs`", "did you mean `training`"),
+    (["features.fine.hopp=3"], "unknown key `features.fine.hopp`", "did you mean `hop`"),
+    (["features.fin.hop=3"], "unknown key `features.fin.hop`", "did you mean `fine`"),
+    (["features.fin={hop: 3}"], "extractor: give `extractor`", "log_mel"),
+    (["experiment=emodb_fuse"], "unknown experiment `emodb_fuse`", "did you mean `emodb_fused`"),
+    (["model.name=fusd"], "unknown model `fusd`", "did you mean `fused`"),
+    (["training.max_epochs=many"], "`training.max_epochs`", "Integer"),
+    (["training.optimizer=adm"], "`training.optimizer`", "adamw"),
+    (["training.max_epochs=null"], "`training.max_epochs`", "None"),
+    (["corpus=emodb"], "missing value", "corpus.root=..."),
+    (["training.milestones=[1"], "`[1` cannot be read", ""),
+    (["max_epochs"], "`max_epochs` is not an override", "key=value"),
+    (["+model.x=1"], "Hydra's syntax", "model.x=1"),
+    (["++model.x=1"], "Hydra's syntax", "model.x=1"),
+    (["~model.dropout"], "Hydra's syntax", "model.dropout=null"),
+    (["-m"], "Hydra's syntax", "ser sweep"),
+    (["--multirun", "model=a,b"], "Hydra's syntax", "ser sweep"),
+    (["hydra.run.dir=x"], "Hydra's syntax", "runs_dir"),
+    (["model@x=fused"], "Hydra's syntax", "group=choice"),
+    (["model=fused,ds_lstm"], "unknown model `fused,ds_lstm`", ""),
+]
+
+
+@pytest.mark.parametrize(("words", "says", "advises"), MISTAKES)
+def test_a_mistake_is_one_line_with_a_remedy(words: list[str], says: str, advises: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        compose(words)
+    text = str(caught.value)
+    assert says in text
+    assert advises in text
+    assert "\n" not in text
+
+
+@pytest.mark.parametrize(("yaml_text", "says"), [
+    ("model: {hiden_dim: 3}\n", "conf/experiment/mine.yaml"),
+    ("training: {max_epochs: x}\n", "conf/experiment/mine.yaml"),
+    ("training: {max_epochs: 1}\ntraining: {max_epochs: 2}\n", "mine.yaml"),
+    ("- a\n- b\n", "mine.yaml"),
+    ("defaults: [mine]\n", "inherits from itself"),
+    ("defaults: [{modl: fused}]\n", "did you mean `model`"),
+])
+def test_a_mistake_in_a_file_names_the_file(tmp_path: Path, yaml_text: str, says: str) -> None:
+    (tmp_path / "experiment").mkdir()
+    (tmp_path / "experiment" / "mine.yaml").write_text(yaml_text)
+    with pytest.raises(ConfigError, match=says):
+        compose(["experiment=mine"], str(tmp_path))
+
+
+def test_conf_folder_must_exist(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="no such folder"):
+        compose([], str(tmp_path / "none"))
+
+
+def test_own_conf_hides_the_packaged_file_of_the_same_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "conf" / "training").mkdir(parents=True)
+    (tmp_path / "conf" / "training" / "default.yaml").write_text("max_epochs: 77\n")
+    monkeypatch.chdir(tmp_path)
+    assert compose([]).config.training.max_epochs == 77
+
+
+WATCHED = "import sys; from ser_lightning.cli import main; code = main({}); print(code, 'torch' in sys.modules)"
+
+
+@pytest.mark.parametrize("words", [["train", "model.hiden_dim=3"], ["train", "+a=1"], ["trian"],
+                                   ["train", "corpus=emodb"], ["evaluate"], ["config"], ["train", "--help"]])
+def test_the_command_line_is_checked_before_torch_is_imported(words: list[str], tmp_path: Path) -> None:
+    done = subprocess.run([sys.executable, "-c", WATCHED.format(words)], cwd=tmp_path, capture_output=True, text=True)
+    code, torch_is_there = done.stdout.split()[-2:]
+    assert torch_is_there == "False"
+    assert code == ("0" if words in (["config"], ["train", "--help"]) else "2")
+    assert "Traceback" not in done.stderr
+
+
+def test_config_prints_yaml_that_reads_back(capsys: pytest.CaptureFixture[str]) -> None:
+    from ser_lightning.cli import main
+
+    assert main(["config", "experiment=paper_fused", "corpus.root=007", "tracking.name=on"]) == 0
+    shown = capsys.readouterr().out
+    read = yaml.safe_load(shown)
+    assert read["corpus"]["root"] == "007"
+    assert read["tracking"]["name"] == "on"
+    assert read["corpus"]["labels"]["N"] == "neutral"
+    assert read["training"]["batch_size"] == 128
+    assert "# conf/training/paper.yaml" in shown
+    assert "# command line" in shown
+
+
+def test_help_lists_groups_and_choices(capsys: pytest.CaptureFixture[str]) -> None:
+    from ser_lightning.cli import main
+
+    assert main(["train", "--help"]) == 0
+    shown = capsys.readouterr().out
+    for group, choice in SHIPPED:
+        assert group in shown
+        assert choice in shown

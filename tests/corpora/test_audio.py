@@ -1,0 +1,100 @@
+"""Digests against the standard library's WAV reader, and every way a file can be broken."""
+
+import hashlib
+import struct
+import wave
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from ser_lightning.corpora.audio import BrokenAudioError, look
+
+Write = Callable[..., Path]
+
+
+def reference(path: Path) -> tuple[str, float, int, int, int]:
+    """Digest, peak, frames, rate and channels of a 16-bit WAV, by the standard library."""
+    with wave.open(str(path)) as source:
+        rate, channels, frames = source.getframerate(), source.getnchannels(), source.getnframes()
+        values = struct.unpack(f"<{frames * channels}h", source.readframes(frames))
+    floats = [value / 32768 for value in values]
+    digest = hashlib.sha256(f"{rate} {channels}\n".encode() + struct.pack(f"<{len(floats)}f", *floats))
+    return digest.hexdigest(), max(map(abs, floats)), frames, rate, channels
+
+
+def test_look_agrees_with_the_standard_library(tmp_path: Path) -> None:
+    samples = np.random.default_rng(0).uniform(-0.7, 0.7, (500, 2))
+    soundfile.write(tmp_path / "a.wav", samples, 44_100, subtype="PCM_16")
+    audio = look(tmp_path / "a.wav")
+    assert (audio.digest, audio.peak, audio.frames, audio.sample_rate, audio.channels) == reference(
+        tmp_path / "a.wav"
+    )
+
+
+@pytest.mark.parametrize(
+    ("flac", "original"),
+    [("emodb/wav/03a01Wa.flac", "03a01Wa.wav"), ("emodb/wav/14a07Fd.flac", "14a07Fd.wav")],
+)
+def test_flac_and_the_original_wav_with_its_odd_chunks_agree(data: Path, flac: str, original: str) -> None:
+    untouched = look(data / "originals/emodb/wav" / original)
+    assert look(data / flac) == untouched
+    assert untouched.digest == reference(data / "originals/emodb/wav" / original)[0]
+
+
+def test_a_stereo_original_with_chunks_on_both_sides(data: Path) -> None:
+    path = data / "originals/ravdess/Actor_01/03-01-02-01-01-02-01.wav"
+    audio = look(path)
+    assert (audio.digest, audio.frames, audio.sample_rate, audio.channels) == (
+        reference(path)[0],
+        172_972,
+        48_000,
+        2,
+    )
+
+
+def test_rate_and_channels_are_part_of_the_digest(tmp_path: Path) -> None:
+    samples = np.linspace(-0.5, 0.5, 400)
+    soundfile.write(tmp_path / "a.wav", samples, 16_000)
+    soundfile.write(tmp_path / "b.wav", samples, 8_000)
+    soundfile.write(tmp_path / "c.wav", samples.reshape(200, 2), 16_000)
+    assert len({look(tmp_path / name).digest for name in ("a.wav", "b.wav", "c.wav")}) == 3
+
+
+@pytest.mark.parametrize("suffix", ["wav", "flac"])
+def test_a_file_cut_short_is_broken(tmp_path: Path, wav: Write, suffix: str) -> None:
+    whole = wav(tmp_path / f"a.{suffix}", frames=8000).read_bytes()
+    (tmp_path / f"b.{suffix}").write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(BrokenAudioError, match=r"cut short|lost sync"):
+        look(tmp_path / f"b.{suffix}")
+
+
+def test_a_wav_written_to_a_pipe_is_whole(tmp_path: Path, wav: Write) -> None:
+    content = bytearray(wav(tmp_path / "a.wav", frames=800).read_bytes())
+    assert content[36:40] == b"data"
+    content[40:44] = b"\xff\xff\xff\xff"
+    (tmp_path / "b.wav").write_bytes(content)
+    assert look(tmp_path / "b.wav") == look(tmp_path / "a.wav")
+
+
+def test_a_git_lfs_pointer_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "a.wav"
+    path.write_text("version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 9\n")
+    with pytest.raises(BrokenAudioError, match="git lfs pull"):
+        look(path)
+
+
+def test_text_and_infinite_samples_are_broken(tmp_path: Path) -> None:
+    (tmp_path / "a.wav").write_text("no audio at all, but long enough for a header to be looked for")
+    soundfile.write(tmp_path / "b.wav", np.array([0.0, np.inf]), 16_000, subtype="FLOAT")
+    with pytest.raises(BrokenAudioError, match="not recognised"):
+        look(tmp_path / "a.wav")
+    with pytest.raises(BrokenAudioError, match="not finite"):
+        look(tmp_path / "b.wav")
+
+
+def test_no_bytes_and_no_samples_are_no_frames(tmp_path: Path, wav: Write) -> None:
+    (tmp_path / "a.wav").touch()
+    assert look(tmp_path / "a.wav").frames == look(wav(tmp_path / "b.wav", frames=0)).frames == 0

@@ -1,0 +1,153 @@
+"""One small corpus with everything wrong with it, and the promise to read nothing twice."""
+
+import dataclasses
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import soundfile
+
+from ser_lightning.corpora.scan import CorpusError, scan
+from ser_lightning.errors import UserError
+
+Make = Callable[..., Any]
+Write = Callable[..., Path]
+
+
+@pytest.fixture
+def corpus(tmp_path: Path, wav: Write) -> Path:
+    folder = tmp_path / "corpus"
+    for number, name in enumerate(["03a01Fa", "03a01Na", "08a01Fa", "08a01Wa", "08a01Ta"]):
+        wav(folder / f"wav/{name}.wav", number)
+    return folder
+
+
+def kinds(found: Any) -> list[tuple[str, str]]:
+    return sorted((problem.kind, problem.path.name) for problem in found.problems)
+
+
+def test_utterances_are_sorted_and_whole(tmp_path: Path, corpus: Path, configured: Make, wav: Write) -> None:
+    wav(corpus / "wav/03a01Nb.wav", 9, frames=4000)
+    found = scan(configured("emodb", root=str(corpus), classes=["happiness", "neutral"]), tmp_path)
+    assert [u.id for u in found.utterances] == ["03a01Fa", "03a01Na", "03a01Nb", "08a01Fa"]
+    last = found.utterances[2]
+    assert (last.speaker, last.session, last.label, last.text) == ("03", "", "neutral", "a01")
+    assert (last.seconds, last.sample_rate, last.channels) == (0.25, 16_000, 1)
+    assert found.left_out == {"anger": 1, "sadness": 1}
+    assert found.problems == ()
+    found.check()
+
+
+def test_every_problem_is_reported_at_once(
+    tmp_path: Path, corpus: Path, configured: Make, wav: Write
+) -> None:
+    wav(corpus / "wav/09a01Fa.wav", 20, peak=0.009)
+    wav(corpus / "wav/09a01Na.wav", 21, frames=0)
+    wav(corpus / "wav/09a01Xa.wav", 22)
+    wav(corpus / "wav/hello.wav", 23)
+    wav(corpus / "wav/old/03a01Fa.wav", 24)
+    shutil.copy(corpus / "wav/08a01Wa.wav", corpus / "wav/08a02Wa.wav")
+    (corpus / "wav/09a02Fa.wav").write_text("not audio, not audio, not audio, not audio")
+    (corpus / "wav/09a03Fa.wav").symlink_to(tmp_path / "gone.wav")
+    found = scan(configured("emodb", root=str(corpus)), tmp_path)
+    assert kinds(found) == [
+        ("broken", "09a02Fa.wav"),
+        ("broken", "09a03Fa.wav"),
+        ("duplicate", "08a01Wa.wav"),
+        ("empty", "09a01Na.wav"),
+        ("misnamed", "09a01Xa.wav"),
+        ("misnamed", "hello.wav"),
+        ("near_silent", "09a01Fa.wav"),
+        ("twice", "wav"),
+    ]
+    assert {u.id for u in found.utterances} >= {"09a01Fa", "08a01Wa", "08a02Wa"}
+    with pytest.raises(CorpusError) as caught:
+        found.check()
+    message = str(caught.value)
+    assert "in all 2 broken, 1 empty, 2 misnamed, 1 twice" in message
+    assert "no file of class boredom, disgust, fear" in message
+    assert "near_silent" not in message and "duplicate" not in message
+
+
+def test_duplicates_and_quiet_files_are_no_reason_to_stop(
+    tmp_path: Path, corpus: Path, configured: Make, wav: Write
+) -> None:
+    shutil.copy(corpus / "wav/08a01Wa.wav", corpus / "wav/09a01Wa.wav")
+    wav(corpus / "wav/08a02Wa.wav", 5, peak=0.009)
+    wav(corpus / "wav/08a03Wa.wav", 5, peak=0.011)
+    found = scan(configured("emodb", root=str(corpus), classes=["anger"]), tmp_path)
+    assert kinds(found) == [("duplicate", "08a01Wa.wav"), ("near_silent", "08a02Wa.wav")]
+    found.check()
+
+
+def test_an_unchanged_corpus_is_not_read_again(
+    tmp_path: Path, corpus: Path, configured: Make, wav: Write, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    adapter = configured("emodb", root=str(corpus))
+    first = scan(adapter, tmp_path / "cache")
+
+    def fail(*_: object, **__: object) -> None:
+        raise AssertionError("audio was read")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(soundfile, "SoundFile", fail)
+        assert scan(adapter, tmp_path / "cache") == first
+    wav(corpus / "wav/03a01Fa.wav", 77, frames=801)
+    with monkeypatch.context() as patch:
+        patch.setattr(soundfile, "SoundFile", fail)
+        with pytest.raises(AssertionError, match="audio was read"):
+            scan(adapter, tmp_path / "cache")
+    assert scan(adapter, tmp_path / "cache").utterances[0].seconds == 801 / 16_000
+
+
+def test_what_was_read_before_an_interruption_is_kept(
+    tmp_path: Path, corpus: Path, configured: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, read = soundfile.SoundFile, []
+
+    def interrupted(path: Path) -> Any:
+        read.append(path.name)
+        if len(read) == 4:
+            raise KeyboardInterrupt
+        return real(path)
+
+    monkeypatch.setattr(soundfile, "SoundFile", interrupted)
+    adapter = configured("emodb", root=str(corpus))
+    with pytest.raises(KeyboardInterrupt):
+        scan(adapter, tmp_path / "cache")
+    scan(adapter, tmp_path / "cache")
+    assert len(read) == 4 + 2
+
+
+def test_the_manifest_digest_knows_content_and_no_paths(
+    tmp_path: Path, corpus: Path, configured: Make, wav: Write
+) -> None:
+    def digest(root: Path, **overrides: Any) -> str:
+        return str(scan(configured("emodb", root=str(root), **overrides), tmp_path / "cache").manifest_digest)
+
+    first = digest(corpus)
+    moved = shutil.copytree(corpus, tmp_path / "elsewhere")
+    assert digest(moved) == first
+    assert digest(corpus, classes=["anger", "happiness", "neutral", "sadness"]) != first
+    wav(moved / "wav/03a01Fa.wav", 99)
+    assert digest(moved) != first
+
+
+@pytest.mark.parametrize("field", ["id", "digest", "speaker", "session", "label", "text"])
+def test_the_manifest_digest_knows_every_column(
+    tmp_path: Path, corpus: Path, configured: Make, field: str
+) -> None:
+    found = scan(configured("emodb", root=str(corpus)), tmp_path)
+    change: dict[str, Any] = {field: "other"}
+    changed = dataclasses.replace(found.utterances[0], **change)
+    other = dataclasses.replace(found, utterances=(changed, *found.utterances[1:]))
+    assert other.manifest_digest != found.manifest_digest
+
+
+def test_an_empty_folder_and_no_folder(tmp_path: Path, configured: Make) -> None:
+    with pytest.raises(CorpusError, match=r"holds no \.wav or \.flac file"):
+        scan(configured("emodb", root=str(tmp_path)), tmp_path)
+    with pytest.raises(UserError, match="does not exist"):
+        scan(configured("emodb", root=str(tmp_path / "nowhere")), tmp_path)
