@@ -1,0 +1,60 @@
+"""What an extractor is, and the key under which its features are kept."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import TYPE_CHECKING, ClassVar, Protocol
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+Parameter = int | float | str | bool
+
+
+class Extractor(Protocol):
+    """Turns a waveform into frames; a frozen dataclass whose fields are its configuration."""
+
+    name: ClassVar[str]
+    """Name in the table of extractors."""
+
+    version: ClassVar[int]
+    """Raised whenever the same parameters would give other numbers than before."""
+
+    @property
+    def sample_rate(self) -> int:
+        """Rate of the waveform that `extract` takes (Hz)."""
+
+    @property
+    def dim(self) -> int:
+        """Features a frame."""
+
+    @property
+    def hop_seconds(self) -> float:
+        """Time from one frame to the next (s)."""
+
+    @property
+    def parameters(self) -> dict[str, Parameter]:
+        """Every value that decides the numbers, with None defaults resolved."""
+
+    def extract(self, waveform: Tensor) -> Tensor:
+        """float32 (N,) in [-1, 1] at `sample_rate` -> float32 (T, dim).
+
+        Raises:
+            UserError: the waveform is too short for one frame.
+        """
+
+
+def extractor_key(extractor: Extractor) -> str:
+    """SHA-256 (hex) of an extractor's name, version and resolved parameters.
+
+    Equal keys mean equal numbers, whichever way the parameters were written (512 or 512.0, null or
+    its meaning).
+    """
+    numbers = {
+        name: float(value) if isinstance(value, int) else value
+        for name, value in extractor.parameters.items()
+    }
+    identity = {"name": extractor.name, "version": extractor.version, "parameters": numbers}
+    text = json.dumps(identity, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return hashlib.sha256(text.encode()).hexdigest()

@@ -1,0 +1,107 @@
+"""Log-mel spectrograms as librosa defines them."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING, ClassVar
+
+from ser_lightning.errors import UserError
+from ser_lightning.features.mel import slaney_bank
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from ser_lightning.features.extractor import Parameter
+
+
+@lru_cache
+def _window(n_fft: int) -> Tensor:
+    import torch
+
+    return torch.hann_window(n_fft)
+
+
+@dataclass(frozen=True)
+class LogMel:
+    """Mel-spectrogram in decibels, `10 log10(max(power, floor))`.
+
+    Periodic Hann window of `n_fft` samples, frames centred on multiples of `hop` with reflected edges, power
+    spectrum, Slaney mel scale and area norm: the defaults of `librosa.feature.melspectrogram`, with which it
+    agrees to 1e-4 of the power plus 1e-8 of the frame's loudest band. N samples give T = 1 + N // hop frames.
+
+    Raises:
+        UserError: parameters outside their ranges (at construction); a mel filter without any FFT bin, or a
+            waveform too short to be reflected (at extraction).
+    """
+
+    name: ClassVar[str] = "log_mel"
+    version: ClassVar[int] = 1
+
+    sample_rate: int = 16000
+    """Rate to which audio is brought first (Hz)."""
+
+    n_fft: int = 512
+    """Window and FFT length (samples)."""
+
+    hop: int = 256
+    """Step from one frame to the next (samples)."""
+
+    n_mels: int = 128
+    """Mel bands, the features a frame."""
+
+    fmin: float = 0.0
+    """Lower edge of the first band (Hz)."""
+
+    fmax: float | None = None
+    """Upper edge of the last band (Hz); null is half the sample rate."""
+
+    floor: float = 1e-10
+    """Least power before the logarithm, so that digital silence stays finite."""
+
+    scale: float = 32768.0
+    """Factor on the samples, which read from -1 to 1; 32768 gives the levels of 16-bit integers."""
+
+    def __post_init__(self) -> None:
+        for field in ("sample_rate", "n_fft", "hop", "n_mels", "floor", "scale"):
+            if getattr(self, field) <= 0:
+                raise UserError(f"log_mel: {field}={getattr(self, field)} must be above 0")
+        if not 0 <= self.fmin < self.upper_edge <= self.sample_rate / 2:
+            raise UserError(
+                f"log_mel: 0 <= fmin < fmax <= sample_rate/2 does not hold for fmin={self.fmin}, "
+                f"fmax={self.upper_edge}, sample_rate={self.sample_rate}"
+            )
+
+    @property
+    def upper_edge(self) -> float:
+        """Upper edge of the last band (Hz)."""
+        return self.sample_rate / 2 if self.fmax is None else self.fmax
+
+    @property
+    def dim(self) -> int:
+        return self.n_mels
+
+    @property
+    def hop_seconds(self) -> float:
+        return self.hop / self.sample_rate
+
+    @property
+    def parameters(self) -> dict[str, Parameter]:
+        return asdict(self) | {"fmax": self.upper_edge}
+
+    def extract(self, waveform: Tensor) -> Tensor:
+        """float32 (N,) in [-1, 1] -> float32 (1 + N // hop, n_mels), decibels."""
+        import torch
+
+        shortest = self.n_fft // 2 + 1
+        if waveform.numel() < shortest:
+            raise UserError(
+                f"log_mel: {waveform.numel()} samples are too short for n_fft={self.n_fft}, which needs at "
+                f"least {shortest} samples ({shortest / self.sample_rate:.3f} s)"
+            )
+        spectrum = torch.stft(
+            waveform * self.scale, self.n_fft, self.hop, window=_window(self.n_fft), return_complex=True
+        )
+        power = spectrum.real.square() + spectrum.imag.square()
+        bank = slaney_bank(self.sample_rate, self.n_fft, self.n_mels, self.fmin, self.upper_edge)
+        return (power.T @ bank).clamp(min=self.floor).log10().mul(10)

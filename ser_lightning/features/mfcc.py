@@ -1,0 +1,137 @@
+"""MFCC with log energy, deltas and accelerations, as HTK and openSMILE define them."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict, dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING, ClassVar
+
+from ser_lightning.errors import UserError
+from ser_lightning.features.mel import htk_bank
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from ser_lightning.features.extractor import Parameter
+
+_INT16_SCALE = 32768.0
+_DELTA_WINDOW = 5
+
+
+@lru_cache
+def _cepstral_matrix(n_mels: int, n_cepstra: int, lifter: int) -> Tensor:
+    """Orthonormal DCT-II without its row 0, times HTK's sine lifter, (n_mels, n_cepstra)."""
+    import torch
+
+    from ser_lightning.features.torchaudio_shim import torchaudio
+
+    dct: Tensor = torchaudio.functional.create_dct(n_cepstra + 1, n_mels, norm="ortho")[:, 1:]
+    order = torch.arange(1, n_cepstra + 1)
+    weights = 1 + lifter / 2 * torch.sin(math.pi * order / lifter) if lifter else torch.ones(n_cepstra)
+    return dct * weights
+
+
+@lru_cache
+def _hamming(window: int) -> Tensor:
+    import torch
+
+    return torch.hamming_window(window, periodic=False)
+
+
+@dataclass(frozen=True)
+class MFCC:
+    """MFCC_E_D_A of HTK: cepstra 1..n_cepstra, log energy, then the deltas and accelerations of all of these.
+
+    Frames are left-anchored and never padded: N samples give T = 1 + (N - window) // hop frames. Each frame
+    (16-bit integer scale) is pre-emphasised on its own, weighted by a Hamming window, zero-padded to the next
+    power of two; the mel powers and the energy of the raw frame have a floor of 1 before the natural
+    logarithm. Deltas are HTK's regression over two frames on either side, edges repeated. Nothing is
+    normalised. With the defaults, every value agrees with openSMILE's MFCC12_E_D_A to 2e-3 (values reach 90)
+    for utterances of at least four frames; openSMILE mixes zeros into the deltas of shorter ones.
+    Source: Young et al., The HTK Book, chapter 5, "Speech Input/Output".
+
+    Raises:
+        UserError: parameters outside their ranges (at construction); a mel filter without any FFT bin, or a
+            waveform shorter than one window (at extraction).
+    """
+
+    name: ClassVar[str] = "mfcc"
+    version: ClassVar[int] = 1
+
+    sample_rate: int = 16000
+    """Rate to which audio is brought first (Hz)."""
+
+    window: int = 400
+    """Frame length (samples)."""
+
+    hop: int = 160
+    """Step from one frame to the next (samples)."""
+
+    n_mels: int = 26
+    """Mel bands from 0 Hz to half the sample rate."""
+
+    n_cepstra: int = 12
+    """Cepstral coefficients kept, from the first; the zeroth is replaced by the log energy."""
+
+    lifter: int = 22
+    """Length of the sine lifter over the cepstra; 0 is none."""
+
+    preemphasis: float = 0.97
+    """Coefficient k of x[n] - k x[n-1]."""
+
+    def __post_init__(self) -> None:
+        for field, least in {"sample_rate": 1, "window": 2, "hop": 1, "n_cepstra": 1, "lifter": 0}.items():
+            if getattr(self, field) < least:
+                raise UserError(f"mfcc: {field}={getattr(self, field)} must be at least {least}")
+        if self.n_cepstra >= self.n_mels:
+            raise UserError(f"mfcc: n_cepstra={self.n_cepstra} must be below n_mels={self.n_mels}")
+        if not 0 <= self.preemphasis < 1:
+            raise UserError(f"mfcc: preemphasis={self.preemphasis} must lie in [0, 1)")
+
+    @property
+    def dim(self) -> int:
+        return 3 * (self.n_cepstra + 1)
+
+    @property
+    def hop_seconds(self) -> float:
+        return self.hop / self.sample_rate
+
+    @property
+    def parameters(self) -> dict[str, Parameter]:
+        return asdict(self)
+
+    def extract(self, waveform: Tensor) -> Tensor:
+        """float32 (N,) in [-1, 1] -> float32 (1 + (N - window) // hop, dim)."""
+        import torch
+
+        from ser_lightning.features.torchaudio_shim import torchaudio
+
+        if waveform.numel() < self.window:
+            raise UserError(
+                f"mfcc: {waveform.numel()} samples are shorter than one frame, which needs at least "
+                f"{self.window} samples ({self.window / self.sample_rate:.3f} s)"
+            )
+        frames = (waveform * _INT16_SCALE).unfold(0, self.window, self.hop)
+        energy = frames.square().sum(dim=1, keepdim=True).clamp(min=1).log()
+        static = torch.cat([self._cepstra(frames), energy], dim=1).T
+        # openSMILE lets the deltas run on past the end (over repeated last frames) and takes the
+        # accelerations of those; at the beginning it repeats the first delta instead.
+        extended = torch.cat([static, static[:, -1:].expand(-1, _DELTA_WINDOW // 2)], dim=1)
+        deltas = torchaudio.functional.compute_deltas(extended, _DELTA_WINDOW)
+        accelerations = torchaudio.functional.compute_deltas(deltas, _DELTA_WINDOW)
+        return torch.cat([extended, deltas, accelerations])[:, : static.shape[1]].T.contiguous()
+
+    def _cepstra(self, frames: Tensor) -> Tensor:
+        """(T, window) -> (T, n_cepstra)."""
+        import torch
+
+        # HTK emphasises inside the frame: its first sample is taken to follow an equal one.
+        previous = torch.cat([frames[:, :1], frames[:, :-1]], dim=1)
+        emphasised = (frames - self.preemphasis * previous) * _hamming(self.window)
+        n_fft = 1 << (self.window - 1).bit_length()
+        spectrum = torch.fft.rfft(emphasised, n=n_fft)
+        power = spectrum.real.square() + spectrum.imag.square()
+        mel = power @ htk_bank(self.sample_rate, n_fft, self.n_mels)
+        cepstra: Tensor = mel.clamp(min=1).log() @ _cepstral_matrix(self.n_mels, self.n_cepstra, self.lifter)
+        return cepstra

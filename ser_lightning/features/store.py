@@ -1,0 +1,111 @@
+"""The feature store: immutable segments named by their content, shared by readers and writers.
+
+Layout: `<folder>/<extractor key>/extractor.json` (for people and tools) and `<SHA-256 of the
+file>.safetensors`, each packing many utterances: tensor name = digest of the audio, value = float32 (T, dim).
+A segment is written under a hidden temporary name and renamed into place whole, so no locks are needed: two
+writers of the same features cost time, never correctness.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ser_lightning.errors import UserError
+from ser_lightning.features.extractor import Extractor, extractor_key
+from ser_lightning.files import replacing, write_json
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+# A leading hexadecimal digit leaves out the hidden temporary files of writers, running or killed.
+_SEGMENTS = "[0-9a-f]*.safetensors"
+
+
+def _open_segment(path: Path) -> Any:
+    """Map a segment; only its header is read, and checked against the file's length."""
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        return safe_open(path, framework="pt")
+    except (SafetensorError, OSError) as error:
+        remedy = "delete the file, its features are then computed again"
+        raise UserError(f"{path}: broken feature segment ({error}); {remedy}") from error
+
+
+class Reader:
+    """The features of one extractor, memory-mapped: digest -> float32 (T, dim).
+
+    Sees the segments that existed when it was made. May be pickled; a worker process opens its own maps.
+
+    Raises:
+        UserError: a segment is broken (at construction).
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._segments: dict[str, Any] = {}
+        for path in sorted(folder.glob(_SEGMENTS)):
+            segment = _open_segment(path)
+            self._segments.update(dict.fromkeys(segment.keys(), segment))
+
+    def __reduce__(self) -> tuple[type[Reader], tuple[Path]]:
+        return Reader, (self.folder,)
+
+    def __contains__(self, digest: object) -> bool:
+        return digest in self._segments
+
+    def __getitem__(self, digest: str) -> Tensor:
+        """float32 (T, dim); pages are read from disk when they are touched. KeyError if absent."""
+        features: Tensor = self._segments[digest].get_tensor(digest)
+        return features
+
+    def frames(self, digest: str) -> int:
+        """Length T of an utterance, from the header alone. KeyError if absent."""
+        length: int = self._segments[digest].get_slice(digest).get_shape()[0]
+        return length
+
+
+class FeatureStore:
+    """Features of any number of extractors under one folder, which may be shared by machines."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def reader(self, extractor: Extractor) -> Reader:
+        """What is stored for `extractor` now; empty if nothing is."""
+        return Reader(self.folder / extractor_key(extractor))
+
+    def missing(self, extractor: Extractor, digests: Iterable[str]) -> list[str]:
+        """Those of `digests` that are not stored, each once, in their order."""
+        reader = self.reader(extractor)
+        return [digest for digest in dict.fromkeys(digests) if digest not in reader]
+
+    def add(self, extractor: Extractor, features: Mapping[str, Tensor]) -> None:
+        """Store one segment: digest -> float32 (T, dim). It exists whole when this returns, or not at all.
+
+        Raises:
+            UserError: the disk is full or the folder cannot be written; nothing is left behind.
+        """
+        from safetensors.torch import save
+
+        data = save({digest: tensor.contiguous() for digest, tensor in features.items()})
+        folder = self.folder / extractor_key(extractor)
+        try:
+            self._describe(extractor, folder)
+            with replacing(folder / f"{hashlib.sha256(data).hexdigest()}.safetensors") as temporary:
+                temporary.write_bytes(data)
+        except OSError as error:
+            raise UserError(
+                f"{folder}: cannot write {len(data) / 2**20:.1f} MiB of features ({error.strerror}); "
+                f"free some space there or set another folder for the feature store"
+            ) from error
+
+    @staticmethod
+    def _describe(extractor: Extractor, folder: Path) -> None:
+        path = folder / "extractor.json"
+        if not path.exists():
+            identity = {"name": extractor.name, "version": extractor.version}
+            write_json(path, identity | {"parameters": extractor.parameters})

@@ -1,0 +1,83 @@
+"""Reading audio files: scale, channels, rate, broken files."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+
+from ser_lightning.errors import UserError
+from ser_lightning.features.audio import read_audio
+
+ORIGINALS = Path(__file__).resolve().parents[2] / "../shared/data/originals"
+
+
+def test_sixteen_bit_samples_are_exact(tmp_path: Path) -> None:
+    samples = np.array([0, 1, -1, 16384, 32767, -32768], dtype=np.int16)
+    soundfile.write(tmp_path / "a.flac", samples, 16000)
+    expected = torch.tensor([0, 1 / 32768, -1 / 32768, 0.5, 32767 / 32768, -1.0])
+    assert torch.equal(read_audio(tmp_path / "a.flac", 16000), expected)
+
+
+def test_channels_are_averaged(tmp_path: Path) -> None:
+    stereo = np.array([[0.5, 0.25], [-0.5, 0.5], [1.0 - 2**-15, -1.0]])
+    soundfile.write(tmp_path / "a.wav", stereo, 16000)
+    expected = torch.tensor([0.375, 0.0, -(2**-16)])
+    torch.testing.assert_close(read_audio(tmp_path / "a.wav", 16000), expected, rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("source_rate", [8000, 22050, 44100, 48000])
+def test_resampling_keeps_a_tone(tmp_path: Path, source_rate: int) -> None:
+    time = np.arange(source_rate) / source_rate
+    soundfile.write(tmp_path / "a.wav", 0.5 * np.sin(2 * np.pi * 1000 * time), source_rate)
+    waveform = read_audio(tmp_path / "a.wav", 16000)
+    assert waveform.shape == (16000,)
+    # One second: bin k of the spectrum is k Hz, and a sine of amplitude 0.5 has magnitude 0.5 * 16000 / 2.
+    spectrum = torch.fft.rfft(waveform).abs()
+    assert spectrum.argmax().item() == 1000
+    assert spectrum[1000].item() == pytest.approx(4000, rel=0.01)
+
+
+def test_resampling_removes_what_the_new_rate_cannot_hold(tmp_path: Path) -> None:
+    time = np.arange(48000) / 48000
+    soundfile.write(tmp_path / "a.wav", 0.5 * np.sin(2 * np.pi * 12000 * time), 48000)
+    inner = read_audio(tmp_path / "a.wav", 16000)[100:-100]
+    assert inner.abs().max().item() < 0.005  # 40 dB below
+
+
+def test_missing_file(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"none\.wav: cannot read"):
+        read_audio(tmp_path / "none.wav", 16000)
+
+
+def test_file_that_is_no_audio(tmp_path: Path) -> None:
+    (tmp_path / "a.wav").write_bytes(b"hello, this is no RIFF header at all")
+    with pytest.raises(UserError, match=r"a\.wav: cannot read"):
+        read_audio(tmp_path / "a.wav", 16000)
+
+
+def test_empty_file(tmp_path: Path) -> None:
+    soundfile.write(tmp_path / "a.wav", np.zeros(0), 16000)
+    with pytest.raises(UserError, match=r"a\.wav: the audio file holds no samples"):
+        read_audio(tmp_path / "a.wav", 16000)
+
+
+def test_flac_cut_off_in_the_middle(tmp_path: Path) -> None:
+    noise = np.random.default_rng(0).uniform(-0.5, 0.5, 40000)
+    soundfile.write(tmp_path / "a.flac", noise, 16000)
+    content = (tmp_path / "a.flac").read_bytes()
+    (tmp_path / "a.flac").write_bytes(content[: len(content) // 2])
+    with pytest.raises(UserError, match=r"a\.flac"):
+        read_audio(tmp_path / "a.flac", 16000)
+
+
+def test_original_files_with_extra_chunks() -> None:
+    if not ORIGINALS.is_dir():
+        pytest.skip(f"{ORIGINALS} not found")
+    for path in sorted(ORIGINALS.rglob("*.wav")):
+        info = soundfile.info(path)
+        waveform = read_audio(path, 16000)
+        assert len(waveform) == -(-info.frames * 16000 // info.samplerate), path.name
+        # Header or chunk bytes taken for samples would be loud noise.
+        assert waveform[:10].abs().max().item() < 0.1, path.name
