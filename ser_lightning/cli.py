@@ -31,7 +31,7 @@ VERBS = {
     "demo": Verb("ser_lightning.runs.demo:demo", "train and evaluate on a synthetic corpus, from nothing",
                  words=("experiment=demo_fused",), shown=SUMMARY),
     "config": Verb("ser_lightning.config.show:show", "print the composed configuration and where each value comes from"),
-    "corpus": Verb("ser_lightning.corpora.report:inspect", "files, speakers, hours, classes and problems of a corpus"),
+    "corpus": Verb("ser_lightning.runs.prepare:inspect_corpus", "files, speakers, hours, classes and problems of a corpus"),
     "features": Verb("ser_lightning.runs.prepare:fill_features", "fill the feature store ahead of training"),
     "train": Verb("ser_lightning.runs.train:train", "train one model and score its validation part", shown=SUMMARY),
     "evaluate": Verb("ser_lightning.runs.evaluate:evaluate", "score the test part of a finished run, once",

@@ -6,12 +6,15 @@ from functools import cached_property
 from pathlib import Path
 
 import torch
+from rich.console import Console
 
 from ser_lightning.config.components import build
 from ser_lightning.config.identity import run_id
 from ser_lightning.config.schema import Config
 from ser_lightning.console import console
-from ser_lightning.corpora.scan import Corpus, scan
+from ser_lightning.corpora.corpus import Corpus, CorpusError
+from ser_lightning.corpora.report import render
+from ser_lightning.corpora.scan import scan
 from ser_lightning.corpora.utterance import Utterance
 from ser_lightning.data.datamodule import PartRows, SERData, Stream
 from ser_lightning.data.proof import Proof, prove
@@ -30,6 +33,21 @@ def scan_corpus(config: Config) -> Corpus:
     """
     corpus = scan(build("corpus", config.corpus), Path(config.cache_dir))
     corpus.check()
+    return corpus
+
+
+def inspect_corpus(config: Config) -> Corpus:
+    """`ser corpus`: show files, speakers, hours, classes and problems.
+
+    Raises:
+        CorpusError: the corpus can't be used; what is wrong has been shown.
+    """
+    corpus = scan(build("corpus", config.corpus), Path(config.cache_dir))
+    render(corpus, Console())
+    try:
+        corpus.check()
+    except CorpusError as error:
+        raise CorpusError(f"the corpus in {corpus.root} cannot be used: mend the errors above") from error
     return corpus
 
 
