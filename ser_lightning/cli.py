@@ -16,7 +16,7 @@ from ser_lightning.runs.folder import open_run
 
 @dataclass(frozen=True)
 class Verb:
-    """`target` is called with the configuration, or with a run and its configuration if `run`; `shown` prints what it returns."""
+    """`target` takes the configuration, or a run and its configuration if `run`; `shown` prints what it returns."""
 
     target: str
     help: str
@@ -28,14 +28,27 @@ class Verb:
 SUMMARY = "ser_lightning.runs.summary:show"
 
 VERBS = {
-    "demo": Verb("ser_lightning.runs.demo:demo", "train and evaluate on a synthetic corpus, from nothing",
-                 words=("experiment=demo_fused",), shown=SUMMARY),
-    "config": Verb("ser_lightning.config.show:show", "print the composed configuration and where each value comes from"),
-    "corpus": Verb("ser_lightning.runs.prepare:inspect_corpus", "files, speakers, hours, classes and problems of a corpus"),
+    "demo": Verb(
+        "ser_lightning.runs.demo:demo",
+        "train and evaluate on a synthetic corpus, from nothing",
+        words=("experiment=demo_fused",),
+        shown=SUMMARY,
+    ),
+    "config": Verb(
+        "ser_lightning.config.show:show", "print the composed configuration and where each value comes from"
+    ),
+    "corpus": Verb(
+        "ser_lightning.runs.prepare:inspect_corpus",
+        "files, speakers, hours, classes and problems of a corpus",
+    ),
     "features": Verb("ser_lightning.runs.prepare:fill_features", "fill the feature store ahead of training"),
     "train": Verb("ser_lightning.runs.train:train", "train one model and score its validation part", shown=SUMMARY),
-    "evaluate": Verb("ser_lightning.runs.evaluate:evaluate", "score the test part of a finished run, once",
-                     run=True, shown=SUMMARY),
+    "evaluate": Verb(
+        "ser_lightning.runs.evaluate:evaluate",
+        "score the test part of a finished run, once",
+        run=True,
+        shown=SUMMARY,
+    ),
 }
 
 
@@ -79,8 +92,11 @@ def _parser(name: str) -> argparse.ArgumentParser:
 
 def _run(name: str, verb: Verb, options: argparse.Namespace, words: list[str]) -> int:
     if options.help:
-        print(f"usage: ser {name} {'RUN ' if verb.run else ''}[--conf DIR] [group=choice ...] [key=value ...]\n\n{verb.help}\n\n"
-              "  --conf DIR  a folder searched before the packaged conf/ (default: conf/ where you stand)\n")
+        print(
+            f"usage: ser {name} {'RUN ' if verb.run else ''}[--conf DIR] [group=choice ...] [key=value ...]\n\n"
+            f"{verb.help}\n\n"
+            "  --conf DIR  a folder searched before the packaged conf/ (default: conf/ where you stand)\n"
+        )
         print_choices(options.conf)
         return 0
     if verb.run:

@@ -43,8 +43,17 @@ def tiny_corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def tiny(tiny_corpus: Path, tmp_path: Path) -> list[str]:
     """Overrides for a training that takes a second: the tiny corpus, a small model, folders under tmp_path."""
     return [
-        "corpus=table", f"corpus.root={tiny_corpus}", "corpus.classes=[high,low]",
-        "corpus.labels={high: high, low: low}", "split.validation=1", "split.test=1", "model=mfcc_lstm",
-        "model.hidden_dim=8", "training.max_epochs=3", "training.batch_size=8", "tracking.mode=off",
-        f"runs_dir={tmp_path / 'runs'}", f"cache_dir={tiny_corpus.parent / 'cache'}",
+        "corpus=table",
+        f"corpus.root={tiny_corpus}",
+        "corpus.classes=[high,low]",
+        "corpus.labels={high: high, low: low}",
+        "split.validation=1",
+        "split.test=1",
+        "model=mfcc_lstm",
+        "model.hidden_dim=8",
+        "training.max_epochs=3",
+        "training.batch_size=8",
+        "tracking.mode=off",
+        f"runs_dir={tmp_path / 'runs'}",
+        f"cache_dir={tiny_corpus.parent / 'cache'}",
     ]

@@ -16,10 +16,13 @@ from ser_lightning.errors import ConfigError
 
 def config_type(tree: Mapping[str, Any]) -> type:
     """The dataclass of this configuration: `Config` with each component's own parameters in place."""
-    parts = [(section, _component(section, tree.get(section, {}), "name", NAMED))
-             for section in ("corpus", "split", "model")]
-    streams = [(name, _component("extractor", stream, "extractor", STREAM))
-               for name, stream in tree.get("features", {}).items()]
+    parts = [
+        (section, _component(section, tree.get(section, {}), "name", NAMED)) for section in ("corpus", "split", "model")
+    ]
+    streams = [
+        (name, _component("extractor", stream, "extractor", STREAM))
+        for name, stream in tree.get("features", {}).items()
+    ]
     rows = [*parts, ("features", make_dataclass("Features", _factories(streams)))]
     return make_dataclass("Configuration", _factories(rows), bases=(_Fixed,))
 
@@ -28,11 +31,20 @@ def _factories(rows: Sequence[tuple[str, type]]) -> list[tuple[str, type, Any]]:
     return [(name, kind, field(default_factory=kind)) for name, kind in rows]
 
 
-_Fixed = make_dataclass("_Fixed", [
-    (f.name, get_type_hints(Config)[f.name],
-     field(default_factory={"training": Training, "tracking": Tracking}[f.name])
-     if f.name in ("training", "tracking") else field(default=f.default))
-    for f in fields(Config) if f.name not in ("corpus", "features", "split", "model")])
+_Fixed = make_dataclass(
+    "_Fixed",
+    [
+        (
+            f.name,
+            get_type_hints(Config)[f.name],
+            field(default_factory={"training": Training, "tracking": Tracking}[f.name])
+            if f.name in ("training", "tracking")
+            else field(default=f.default),
+        )
+        for f in fields(Config)
+        if f.name not in ("corpus", "features", "split", "model")
+    ],
+)
 
 
 def _component(kind: str, settings: Any, selector: str, common: Any) -> type:

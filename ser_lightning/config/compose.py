@@ -62,8 +62,11 @@ def _layers(picks: Mapping[str, str], folders: Sequence[Path]) -> list[Layer]:
     unknown = [group for group in chosen if group not in SECTIONS]
     if unknown:
         raise ConfigError(f"defaults: unknown group `{unknown[0]}`{hint(unknown[0], SECTIONS)}")
-    below = [Layer(one.source, {group: one.values})
-             for group, choice in chosen.items() for one in sources.layers(group, choice, folders)[0]]
+    below = [
+        Layer(one.source, {group: one.values})
+        for group, choice in chosen.items()
+        for one in sources.layers(group, choice, folders)[0]
+    ]
     return [Layer("conf/config.yaml", root), *below, *over]
 
 
@@ -95,8 +98,13 @@ def _bind(tree: dict[str, Any], origin: dict[str, str], values: Sequence[Overrid
         _put_early(tree, origin, override)
     kind = config_type(tree)
     for override in values:
-        _put(tree, origin, _nested(override.key, overrides.value(override.text, type_at(kind, override.key))),
-             "", "command line")
+        _put(
+            tree,
+            origin,
+            _nested(override.key, overrides.value(override.text, type_at(kind, override.key))),
+            "",
+            "command line",
+        )
     return Composed(checked(kind, tree, origin), origin)
 
 

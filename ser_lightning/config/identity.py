@@ -16,8 +16,10 @@ RANKS = 1
 
 def run_id(config: Config, manifest: str) -> str:
     """`<corpus>-<model>-<12 hex digits>` of a configuration and the digest of the corpus's manifest."""
-    text = json.dumps({"config": identity(config), "manifest": manifest, "version": RESULT_VERSION, "ranks": RANKS},
-                      sort_keys=True)
+    text = json.dumps(
+        {"config": identity(config), "manifest": manifest, "version": RESULT_VERSION, "ranks": RANKS},
+        sort_keys=True,
+    )
     digest = hashlib.sha256(text.encode()).hexdigest()
     return f"{config.corpus['name']}-{config.model['name']}-{digest[:12]}"
 

@@ -12,10 +12,19 @@ from omegaconf import OmegaConf
 from ser_lightning.errors import ConfigError
 
 HYDRA = (
-    (r"^\+\+?[\w.]+", "keys of the schema need no `+`: write {rest}; a key outside the schema cannot be added"),
+    (
+        r"^\+\+?[\w.]+",
+        "keys of the schema need no `+`: write {rest}; a key outside the schema cannot be added",
+    ),
     (r"^~[\w.]+", "nothing is deleted with `~`: clear a value with `{rest}=null`"),
-    (r"^(-m|--multirun)$", "there is no multirun: `ser sweep` searches over values, `ser crossval` runs folds"),
-    (r"^(-cn|--config-name|-cd|--config-dir|-cp|--config-path)\b", "choose with `experiment=NAME` and `--conf DIR`"),
+    (
+        r"^(-m|--multirun)$",
+        "there is no multirun: `ser sweep` searches over values, `ser crossval` runs folds",
+    ),
+    (
+        r"^(-cn|--config-name|-cd|--config-dir|-cp|--config-path)\b",
+        "choose with `experiment=NAME` and `--conf DIR`",
+    ),
     (r"^hydra[./]", "there is no `hydra` section: folders are set by `runs_dir` and `cache_dir`"),
     (r"^[\w./]+@", "groups have fixed places: write `group=choice` without `@`"),
 )

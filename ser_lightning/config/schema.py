@@ -109,7 +109,11 @@ NAMED = (Parameter("name", str, MISSING, "Which one."),)
 STREAM = (
     Parameter("extractor", str, MISSING, "What computes the frames."),
     Parameter("frames", int | None, None, "Frames every utterance is resampled to (nearest); null: padded."),
-    Parameter("normalise", Literal["none", "global", "utterance"], "global",
-              "Zero mean and unit variance a dimension: over the training speakers, or an utterance."),
+    Parameter(
+        "normalise",
+        Literal["none", "global", "utterance"],
+        "global",
+        "Zero mean and unit variance a dimension: over the training speakers, or an utterance.",
+    ),
 )
 """What the settings of a stream share, whatever its extractor."""

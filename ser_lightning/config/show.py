@@ -43,8 +43,13 @@ RESERVED = ("yes", "no", "on", "off", "true", "false", "null", "y", "n")
 def print_choices(conf: str | None) -> None:
     """Groups and their choices, with what the first comment of each file says."""
     folders = search_path(conf)
-    table = Table(title="groups and choices (group=choice)", title_justify="left", show_header=False, box=None,
-                  padding=(0, 2, 0, 0))
+    table = Table(
+        title="groups and choices (group=choice)",
+        title_justify="left",
+        show_header=False,
+        box=None,
+        padding=(0, 2, 0, 0),
+    )
     for group in GROUPS:
         for i, (choice, path) in enumerate(choices(group, folders).items()):
             table.add_row(group if i == 0 else "", choice, describe(path))

@@ -12,8 +12,17 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 
-NAMES = {"Literal": Literal, "int": int, "float": float, "str": str, "bool": bool, "list": list, "dict": dict,
-         "tuple": tuple, "None": None}
+NAMES = {
+    "Literal": Literal,
+    "int": int,
+    "float": float,
+    "str": str,
+    "bool": bool,
+    "list": list,
+    "dict": dict,
+    "tuple": tuple,
+    "None": None,
+}
 
 
 @dataclass(frozen=True)
@@ -67,8 +76,7 @@ def _fields(node: ast.ClassDef) -> list[Row]:
 
 
 def _is_docstring(node: ast.stmt | None) -> bool:
-    return (isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
-            and isinstance(node.value.value, str))
+    return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
 
 
 def _parameter(path: str, name: str, annotation: ast.expr | None, default: ast.expr | None, doc: str) -> Parameter:

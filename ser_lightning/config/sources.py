@@ -71,7 +71,9 @@ def layers(group: str, choice: str, folders: Sequence[Path]) -> tuple[list[Layer
     return _layers(group, choice, folders, ())
 
 
-def _layers(group: str, choice: str, folders: Sequence[Path], above: tuple[str, ...]) -> tuple[list[Layer], dict[str, str]]:
+def _layers(
+    group: str, choice: str, folders: Sequence[Path], above: tuple[str, ...]
+) -> tuple[list[Layer], dict[str, str]]:
     known = choices(group, folders)
     if choice not in known:
         raise ConfigError(f"unknown {group} `{choice}`{hint(choice, known)}")

@@ -12,7 +12,10 @@ def spec_augment(x: Tensor, time_masks: int, time_fraction: float, mel_masks: in
     """
     mask = torchaudio.functional.mask_along_axis_iid
     image = x.unsqueeze(1)
-    for axis, count, width in ((2, time_masks, time_fraction * x.shape[1]), (3, mel_masks, mel_fraction * x.shape[2])):
+    for axis, count, width in (
+        (2, time_masks, time_fraction * x.shape[1]),
+        (3, mel_masks, mel_fraction * x.shape[2]),
+    ):
         for _ in range(count):
             image = mask(image, mask_param=int(width), mask_value=0.0, axis=axis)
     return image.squeeze(1)

@@ -1,7 +1,7 @@
 """Batches of utterances of similar length."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -32,8 +32,12 @@ class Utterances(Dataset[Batch]):
         index = torch.tensor(rows)
         taken = {name: source.take(index) for name, source in self.sources.items()}
         labels = self.labels[index.to(self.labels.device)]
-        return Batch({n: t[0] for n, t in taken.items()}, {n: t[1] for n, t in taken.items()}, labels,
-                     index.to(self.labels.device))
+        return Batch(
+            {n: t[0] for n, t in taken.items()},
+            {n: t[1] for n, t in taken.items()},
+            labels,
+            index.to(self.labels.device),
+        )
 
 
 class BucketSampler(Sampler[int]):
@@ -56,8 +60,9 @@ class BucketSampler(Sampler[int]):
         generator = torch.Generator().manual_seed(self.seed * 1_000_003 + self.epoch)
         mixed = torch.randperm(len(self.lengths), generator=generator)
         ranks = self.lengths[mixed].argsort(stable=True).argsort() + 2 * self.batch_size * torch.rand(
-            len(mixed), generator=generator)
-        batches = list(mixed[ranks.argsort()].split(self.batch_size))
+            len(mixed), generator=generator
+        )
+        batches = torch.split(mixed[ranks.argsort()], self.batch_size)
         # A short batch has to come last: the batch sampler above cuts every `batch_size`.
         full = [batch for batch in batches if len(batch) == self.batch_size]
         short = [batch for batch in batches if len(batch) < self.batch_size]
@@ -69,9 +74,10 @@ def loader(part: Utterances, sampler: Sampler[int], batch_size: int, workers: in
     """Batches of `part` in the sampler's order; in training a last batch of one is dropped: batch norms need two."""
     drop_last = training and len(part) % batch_size == 1 and len(part) > 1
     batches = BatchSampler(sampler, batch_size, drop_last=drop_last)
-    return DataLoader(part, batch_sampler=batches, num_workers=workers, collate_fn=_as_is,
-                      persistent_workers=workers > 0)
+    return DataLoader(
+        part, batch_sampler=batches, num_workers=workers, collate_fn=_as_is, persistent_workers=workers > 0
+    )
 
 
-def _as_is(batch: Batch) -> Batch:
+def _as_is(batch: Any) -> Any:
     return batch

@@ -40,8 +40,14 @@ class Stream:
 class SERData(L.LightningDataModule):
     """Batches of the parts that were given; a part that was not given cannot be looked at."""
 
-    def __init__(self, parts: Mapping[Part, PartRows], streams: Mapping[str, Stream], training: Training,
-                 seed: int, device: torch.device) -> None:
+    def __init__(
+        self,
+        parts: Mapping[Part, PartRows],
+        streams: Mapping[str, Stream],
+        training: Training,
+        seed: int,
+        device: torch.device,
+    ) -> None:
         super().__init__()
         self.parts, self.streams, self.training, self.seed = parts, streams, training, seed
         self.resident = self._fits(device)
@@ -91,8 +97,12 @@ class SERData(L.LightningDataModule):
     def _fits(self, device: torch.device) -> bool:
         if self.training.keep_on_device != "auto":
             return self.training.keep_on_device == "yes"
-        needed = sum(4 * stream.reader.frames(digest) * stream.dim
-                     for stream in self.streams.values() for rows in self.parts.values() for digest in rows.digests)
+        needed = sum(
+            4 * stream.reader.frames(digest) * stream.dim
+            for stream in self.streams.values()
+            for rows in self.parts.values()
+            for digest in rows.digests
+        )
         return needed < SHARE_OF_MEMORY * free_memory(device)
 
 

@@ -31,15 +31,14 @@ class Proof:
         return asdict(self)
 
     def table(self) -> Table:
-        """A row a part: utterances, speakers, classes; the caption says what is shared."""
-        table = Table(title="split", caption=self._caption(), title_justify="left", caption_justify="left")
-        for column in ("part", "utterances", "speakers", *sorted({c for n in self.classes.values() for c in n})):
-            table.add_column(column, justify="left" if column in ("part", "speakers") else "right")
-        for part in PARTS:
-            names = self.speakers[part]
-            shown = " ".join(names) if len(names) <= 6 else f"{len(names)} speakers"
-            counts = (str(self.classes[part].get(c.header, 0)) for c in table.columns[3:])  # type: ignore[call-overload]
-            table.add_row(part, str(self.utterances[part]), shown, *counts)
+        """A column a part: utterances, speakers, classes; the caption says what is shared."""
+        table = Table("split", *PARTS, caption=self._caption(), caption_justify="left")
+        for column in table.columns[1:]:
+            column.justify = "right"
+        table.add_row("utterances", *(str(self.utterances[part]) for part in PARTS))
+        table.add_row("speakers", *(" ".join(self.speakers[part]) for part in PARTS))
+        for name in sorted({name for counts in self.classes.values() for name in counts}):
+            table.add_row(name, *(str(self.classes[part].get(name, 0)) for part in PARTS))
         return table
 
     def _caption(self) -> str:

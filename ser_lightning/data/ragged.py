@@ -48,8 +48,6 @@ class Ragged:
 class Source(Protocol):
     """One stream of one part."""
 
-    frames: int | None
-
     def take(self, rows: Tensor) -> tuple[Tensor, Tensor]:
         """Batch (B, T, D) and lengths (B,) of the utterances numbered `rows` (B,)."""
 

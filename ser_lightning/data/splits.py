@@ -129,8 +129,10 @@ def _shuffled(units: Sequence[frozenset[str]], seed: int) -> list[frozenset[str]
 
 def _take(order: list[frozenset[str]], count: int, key: str) -> tuple[set[str], list[frozenset[str]]]:
     if count < 1 or count >= len(order):
-        raise UserError(f"{key}={count}: must be at least 1 and leave speakers for the other parts; "
-                        f"{len(order)} groups of speakers are left")
+        raise UserError(
+            f"{key}={count}: must be at least 1 and leave speakers for the other parts; "
+            f"{len(order)} groups of speakers are left"
+        )
     return _joined(order[:count]), order[count:]
 
 

@@ -22,8 +22,15 @@ def confusion_png(path: Path, scores: Scores, classes: Sequence[str], title: str
     axes = figure.subplots()
     image = axes.imshow(shares, cmap="Blues", vmin=0.0, vmax=1.0)
     for (i, j), count in np.ndenumerate(counts):
-        axes.text(j, i, f"{count}\n{shares[i, j]:.0%}", ha="center", va="center", fontsize=8,
-                  color="white" if shares[i, j] > 0.55 else "black")
+        axes.text(
+            j,
+            i,
+            f"{count}\n{shares[i, j]:.0%}",
+            ha="center",
+            va="center",
+            fontsize=8,
+            color="white" if shares[i, j] > 0.55 else "black",
+        )
     axes.set_xticks(range(len(classes)), classes, rotation=35, ha="right", rotation_mode="anchor")
     axes.set_yticks(range(len(classes)), classes)
     axes.set(xlabel="predicted", ylabel="true")
@@ -51,9 +58,9 @@ def curves_png(path: Path, history: Sequence[Mapping[str, float | None]], chosen
 
 def _curve(axes: Axes, history: Sequence[Mapping[str, float | None]], metric: str) -> None:
     for part, colour in (("train", TRAIN), ("validation", VALIDATION)):
-        points = [(row["epoch"], row[f"{part}/{metric}"]) for row in history if row.get(f"{part}/{metric}") is not None]
-        axes.plot([x for x, _ in points], [y for _, y in points], color=colour, label=part, marker="o",  # type: ignore[arg-type,misc]
-                  markersize=2.5, linewidth=1.5)
+        rows = [(row["epoch"], row.get(f"{part}/{metric}")) for row in history]
+        points = np.array([(x, y) for x, y in rows if x is not None and y is not None]).reshape(-1, 2)
+        axes.plot(points[:, 0], points[:, 1], color=colour, label=part, marker="o", markersize=2.5, linewidth=1.5)
 
 
 def _save(figure: Figure, path: Path) -> None:

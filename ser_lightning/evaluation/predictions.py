@@ -35,9 +35,14 @@ class Predictions:
     def __add__(self, other: "Predictions") -> "Predictions":
         if list(self.classes) != list(other.classes):
             raise UserError(f"predictions of different classes: {self.classes} and {other.classes}")
-        return Predictions(self.classes, [*self.ids, *other.ids], [*self.speakers, *other.speakers],
-                           [*self.parts, *other.parts], [*self.labels, *other.labels],
-                           np.concatenate([self.logits, other.logits]))
+        return Predictions(
+            self.classes,
+            [*self.ids, *other.ids],
+            [*self.speakers, *other.speakers],
+            [*self.parts, *other.parts],
+            [*self.labels, *other.labels],
+            np.concatenate([self.logits, other.logits]),
+        )
 
     def scores(self) -> Scores:
         """Scores of the rows that are here; a tie goes to the first class."""
@@ -49,8 +54,11 @@ class Predictions:
         """One `logit_<class>` a class, digits enough to read back the same number."""
         columns = (*FIXED, *(f"logit_{name}" for name in self.classes))
         fixed = zip(self.ids, self.speakers, self.parts, self.labels, strict=True)
-        write_csv(path, columns, ((*row, *map(repr, logits.tolist()))
-                                  for row, logits in zip(fixed, self.logits, strict=True)))
+        write_csv(
+            path,
+            columns,
+            ((*row, *map(repr, logits.tolist())) for row, logits in zip(fixed, self.logits, strict=True)),
+        )
 
     @classmethod
     def read(cls, path: Path) -> "Predictions":

@@ -1,7 +1,1 @@
-"""Feature extraction: extractors by name, and the store that keeps what they computed."""
-
-EXTRACTORS: dict[str, str] = {
-    "mfcc": "ser_lightning.features.mfcc:MFCC",
-    "log_mel": "ser_lightning.features.log_mel:LogMel",
-}
-"""Name in a configuration -> "module:Class"."""
+"""Extractors from waveforms to frames, and the content-addressed store that keeps what they made."""

@@ -25,8 +25,7 @@ def _extract(extractors: Mapping[str, Extractor], path: Path) -> dict[str, Tenso
     rates = {extractor.sample_rate for extractor in extractors.values()}
     waveforms = {rate: read_audio(path, rate) for rate in rates}
     return {
-        stream: _checked(extractor, waveforms[extractor.sample_rate], path)
-        for stream, extractor in extractors.items()
+        stream: _checked(extractor, waveforms[extractor.sample_rate], path) for stream, extractor in extractors.items()
     }
 
 

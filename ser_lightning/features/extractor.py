@@ -51,10 +51,7 @@ def extractor_key(extractor: Extractor) -> str:
     Equal keys mean equal numbers, whichever way the parameters were written (512 or 512.0, null or
     its meaning).
     """
-    numbers = {
-        name: float(value) if isinstance(value, int) else value
-        for name, value in extractor.parameters.items()
-    }
+    numbers = {name: float(value) if isinstance(value, int) else value for name, value in extractor.parameters.items()}
     identity = {"name": extractor.name, "version": extractor.version, "parameters": numbers}
     text = json.dumps(identity, sort_keys=True, separators=(",", ":"), allow_nan=False)
     return hashlib.sha256(text.encode()).hexdigest()

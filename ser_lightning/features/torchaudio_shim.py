@@ -24,9 +24,7 @@ def _without_extension(reason: Exception) -> ModuleType:
         return unavailable
 
     stub = ModuleType("torchaudio._extension")
-    vars(stub).update(
-        _IS_TORCHAUDIO_EXT_AVAILABLE=False, _IS_ALIGN_AVAILABLE=False, fail_if_no_align=fail_if_no_align
-    )
+    vars(stub).update(_IS_TORCHAUDIO_EXT_AVAILABLE=False, _IS_ALIGN_AVAILABLE=False, fail_if_no_align=fail_if_no_align)
     return stub
 
 

@@ -102,9 +102,7 @@ class FrontEnd(nn.Module):
         return image.transpose(1, 2).flatten(2), lengths
 
 
-def front_ends(
-    shapes: Sequence[StreamShape], channels: Sequence[int], kernels: Sequence[int]
-) -> list[FrontEnd]:
+def front_ends(shapes: Sequence[StreamShape], channels: Sequence[int], kernels: Sequence[int]) -> list[FrontEnd]:
     """One front end a spectrogram, not shared; the second's kernel is the first's transposed, as published.
 
     Raises:

@@ -38,8 +38,10 @@ def evaluate(run: RunFolder, config: Config | None = None) -> RunFolder:
 def _evaluate(run: RunFolder, config: Config) -> None:
     prepared = prepare(config)
     if prepared.corpus.manifest_digest != run.read_result()["manifest"]:
-        raise UserError(f"the corpus at {config.corpus['root']} is not the one run {run.id} was trained on: files or "
-                        "labels have changed; restore it (or point to it with corpus.root=...), or train again")
+        raise UserError(
+            f"the corpus at {config.corpus['root']} is not the one run {run.id} was trained on: files or "
+            "labels have changed; restore it (or point to it with corpus.root=...), or train again"
+        )
     parts, proof = _parts(run), prepared.split()[1]
     learner = LightningLearner(config, prepared.shapes, prepared.corpus.classes)
     learner.load(run.best)
@@ -57,10 +59,12 @@ def _evaluate(run: RunFolder, config: Config) -> None:
 
 def _parts(run: RunFolder) -> Assignment:
     """The split as it was trained on, from the run's own record."""
+
     def part(text: str) -> Part:
         if text in ("train", "validation", "test"):
             return text  # type: ignore[return-value]
         raise UserError(f"{run.split}: unknown part `{text}`")
+
     return {row["id"]: part(row["part"]) for row in read_csv(run.split)}
 
 
@@ -73,5 +77,12 @@ def _record_look(run: RunFolder, prepared: Prepared, parts: Assignment) -> None:
         writer = csv.writer(out)
         if new:
             writer.writerow(("time", "run", "experiment", "corpus", "test_speakers"))
-        writer.writerow((datetime.now(UTC).isoformat(timespec="seconds"), run.id, prepared.config.experiment or "",
-                         prepared.config.corpus["name"], " ".join(speakers)))
+        writer.writerow(
+            (
+                datetime.now(UTC).isoformat(timespec="seconds"),
+                run.id,
+                prepared.config.experiment or "",
+                prepared.config.corpus["name"],
+                " ".join(speakers),
+            )
+        )

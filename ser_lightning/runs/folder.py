@@ -22,7 +22,16 @@ from ser_lightning.config.sources import read
 from ser_lightning.errors import ConfigError, UserError
 from ser_lightning.files import write_json, write_text
 
-PACKAGES = ("ser-lightning", "torch", "torchaudio", "lightning", "torchmetrics", "wandb", "numpy", "soundfile")
+PACKAGES = (
+    "ser-lightning",
+    "torch",
+    "torchaudio",
+    "lightning",
+    "torchmetrics",
+    "wandb",
+    "numpy",
+    "soundfile",
+)
 
 
 class RunFolder:
@@ -100,8 +109,10 @@ def _take_over(path: Path) -> None:
     if owner.get("host") == socket.gethostname() and not _alive(owner["pid"]):
         path.unlink(missing_ok=True)
         return
-    raise UserError(f"{path.parent}: process {owner.get('pid', '?')} on {owner.get('host', '?')} is working on this run; "
-                    f"wait for it, or remove {path} if that process is gone")
+    raise UserError(
+        f"{path.parent}: process {owner.get('pid', '?')} on {owner.get('host', '?')} is working on this run; "
+        f"wait for it, or remove {path} if that process is gone"
+    )
 
 
 def _alive(pid: int) -> bool:

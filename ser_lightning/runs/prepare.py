@@ -66,13 +66,17 @@ class Prepared:
     def extractors(self) -> dict[str, Extractor]:
         """By stream."""
         common = ("frames", "normalise")
-        return {name: build("extractor", {k: v for k, v in stream.items() if k not in common}, selector="extractor")
-                for name, stream in self.config.features.items()}
+        return {
+            name: build("extractor", {k: v for k, v in stream.items() if k not in common}, selector="extractor")
+            for name, stream in self.config.features.items()
+        }
 
     @property
     def shapes(self) -> dict[str, StreamShape]:
-        return {name: StreamShape(extractor.dim, extractor.hop_seconds, self.config.features[name]["frames"])
-                for name, extractor in self.extractors.items()}
+        return {
+            name: StreamShape(extractor.dim, extractor.hop_seconds, self.config.features[name]["frames"])
+            for name, extractor in self.extractors.items()
+        }
 
     @cached_property
     def splitter(self) -> Splitter:
@@ -97,8 +101,14 @@ class Prepared:
         chosen = [u for u in self.corpus.utterances if parts[u.id] in wanted]
         self.fill(streams, chosen)
         rows = {part: self._rows([u for u in chosen if parts[u.id] == part]) for part in wanted}
-        sources = {name: Stream(self._store.reader(self.extractors[name]), self.extractors[name].dim,
-                                self.config.features[name]["frames"]) for name in streams}
+        sources = {
+            name: Stream(
+                self._store.reader(self.extractors[name]),
+                self.extractors[name].dim,
+                self.config.features[name]["frames"],
+            )
+            for name in streams
+        }
         return SERData(rows, sources, self.config.training, self.config.seed, device)
 
     @property
@@ -107,7 +117,9 @@ class Prepared:
 
     def _rows(self, utterances: Sequence[Utterance]) -> PartRows:
         number = {name: i for i, name in enumerate(self.corpus.classes)}
-        return PartRows([u.id for u in utterances], [u.digest for u in utterances], [number[u.label] for u in utterances])
+        return PartRows(
+            [u.id for u in utterances], [u.digest for u in utterances], [number[u.label] for u in utterances]
+        )
 
 
 def prepare(config: Config) -> Prepared:

@@ -1,5 +1,6 @@
 """What a person is shown of a finished run."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from rich.table import Table
@@ -13,17 +14,23 @@ def show(run: RunFolder) -> None:
     result = run.read_result()
     parts = [part for part in ("validation", "test") if part in result]
     console.print(_table(result, parts))
-    for label, path in (("confusion matrix", run.confusion(parts[-1])), ("learning curves", run.curves),
-                        ("predictions", run.predictions), ("result", run.result)):
+    for label, path in (
+        ("confusion matrix", run.confusion(parts[-1])),
+        ("learning curves", run.curves),
+        ("predictions", run.predictions),
+        ("result", run.result),
+    ):
         console.print(f"{label}: {path}", soft_wrap=True)
     if "test" not in result:
         console.print(f"next: ser evaluate {run.id}   scores the test part, once", soft_wrap=True)
 
 
-def _table(result: dict[str, Any], parts: list[str]) -> Table:
+def _table(result: dict[str, Any], parts: Sequence[str]) -> Table:
     labels = f" ({', '.join(result['labels'])})" if result["labels"] else ""
-    table = Table(title=f"{result['id']}{labels}, epoch {result['checkpoint']['epoch']} of {result['epochs']}",
-                  title_justify="left")
+    table = Table(
+        title=f"{result['id']}{labels}, epoch {result['checkpoint']['epoch']} of {result['epochs']}",
+        title_justify="left",
+    )
     table.add_column("")
     for part in parts:
         table.add_column(part, justify="right")

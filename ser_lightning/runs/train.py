@@ -50,15 +50,20 @@ def train(config: Config, stop: StopRequest | None = None) -> RunFolder:
     return run
 
 
-def _train(prepared: Prepared, run: RunFolder, attempt: int, device: torch.device, stop: StopRequest, began: float) -> None:
+def _train(
+    prepared: Prepared, run: RunFolder, attempt: int, device: torch.device, stop: StopRequest, began: float
+) -> None:
     config, classes = prepared.config, prepared.corpus.classes
     parts, proof = prepared.split()
     write_split(run, prepared.corpus.utterances, parts, proof)
     console.print(proof.table())
     learner = LightningLearner(config, prepared.shapes, classes)
     data = prepared.data(parts, ("train", "validation"), learner.streams, device)
-    console.print(f"run {run.id}: {learner.parameters:,} parameters on {device}; features "
-                  f"{'kept on the device' if data.resident else 'read from the store'}", soft_wrap=True)
+    console.print(
+        f"run {run.id}: {learner.parameters:,} parameters on {device}; features "
+        f"{'kept on the device' if data.resident else 'read from the store'}",
+        soft_wrap=True,
+    )
     identity = wandb_identity(prepared, run, attempt, proof)
     with tracked(config.tracking, identity, asdict(config), run.path) as logger:
         fit = learner.fit(data, run.checkpoints, logger, stop)
@@ -71,7 +76,9 @@ def _train(prepared: Prepared, run: RunFolder, attempt: int, device: torch.devic
     write_json(run.result, result | {"validation": Predictions.read(run.predictions).scores().as_dict()})
 
 
-def _result(prepared: Prepared, run: RunFolder, learner: LightningLearner, fit: Fit, proof: Proof, seconds: float) -> dict[str, Any]:
+def _result(
+    prepared: Prepared, run: RunFolder, learner: LightningLearner, fit: Fit, proof: Proof, seconds: float
+) -> dict[str, Any]:
     return {
         "id": run.id,
         "result_version": RESULT_VERSION,
@@ -94,11 +101,19 @@ def find_device(accelerator: str) -> torch.device:
     """
     quieten()
     try:
-        return L.Trainer(accelerator=accelerator, devices=1, logger=False, enable_checkpointing=False,
-                         enable_progress_bar=False, enable_model_summary=False).strategy.root_device
+        return L.Trainer(
+            accelerator=accelerator,
+            devices=1,
+            logger=False,
+            enable_checkpointing=False,
+            enable_progress_bar=False,
+            enable_model_summary=False,
+        ).strategy.root_device
     except Exception as error:
-        raise UserError(f"training.accelerator={accelerator}: not available here ({error}); "
-                        "training.accelerator=cpu runs everywhere") from error
+        raise UserError(
+            f"training.accelerator={accelerator}: not available here ({error}); "
+            "training.accelerator=cpu runs everywhere"
+        ) from error
 
 
 def write_split(run: RunFolder, utterances: Sequence[Utterance], parts: Assignment, proof: Proof) -> None:
@@ -109,8 +124,14 @@ def write_split(run: RunFolder, utterances: Sequence[Utterance], parts: Assignme
 
 def predictions(prepared: Prepared, parts: Assignment, part: Part, logits: NDArray[np.float64]) -> Predictions:
     rows = [u for u in prepared.corpus.utterances if parts[u.id] == part]
-    return Predictions(list(prepared.corpus.classes), [u.id for u in rows], [u.speaker for u in rows],
-                       [part] * len(rows), [u.label for u in rows], logits)
+    return Predictions(
+        list(prepared.corpus.classes),
+        [u.id for u in rows],
+        [u.speaker for u in rows],
+        [part] * len(rows),
+        [u.label for u in rows],
+        logits,
+    )
 
 
 def draw(run: RunFolder, found: Predictions, part: Part, classes: Sequence[str]) -> None:
@@ -123,7 +144,9 @@ def wandb_identity(prepared: Prepared, run: RunFolder, attempt: int, proof: Proo
     model, corpus = config.model["name"], config.corpus["name"]
     labels = ["speaker_dependent"] if proof.speaker_dependent else []
     return Identity(
-        id=f"{run.id}-{attempt}", name=config.tracking.name or f"{model} {corpus} seed {config.seed}",
-        group=config.tracking.group or config.experiment or "default", job_type="train",
+        id=f"{run.id}-{attempt}",
+        name=config.tracking.name or f"{model} {corpus} seed {config.seed}",
+        group=config.tracking.group or config.experiment or "default",
+        job_type="train",
         tags=[corpus, model, config.split["name"], *labels, *config.tracking.tags],
     )

@@ -37,7 +37,9 @@ class Identity:
 
 
 @contextmanager
-def tracked(settings: Tracking, identity: Identity, config: Mapping[str, Any], folder: Path) -> Iterator[WandbLogger | None]:
+def tracked(
+    settings: Tracking, identity: Identity, config: Mapping[str, Any], folder: Path
+) -> Iterator[WandbLogger | None]:
     """The logger of a run, or None with tracking.mode=off; closed in any case.
 
     An exception inside marks the run as failed with its `exit_code` (1 where it has none).
@@ -45,14 +47,27 @@ def tracked(settings: Tracking, identity: Identity, config: Mapping[str, Any], f
     if settings.mode == "off":
         yield None
         return
+    # Tables wait for their upload in the data folder: with the run they outlive the home folder of a node.
+    with defaults(PRIVATE | {"WANDB_DATA_DIR": str(folder.absolute() / "wandb")}):
+        yield from _tracked(settings, identity, config, folder)
+
+
+def _tracked(settings: Tracking, identity: Identity, config: Mapping[str, Any], folder: Path) -> Iterator[WandbLogger]:
     import wandb
 
-    for name, value in PRIVATE.items():
-        os.environ.setdefault(name, value)
     run = wandb.init(
-        dir=folder, project=settings.project, entity=settings.entity, id=identity.id, name=identity.name,
-        group=identity.group, job_type=identity.job_type, tags=list(identity.tags), config=dict(config),
-        mode=_reachable(settings.mode), resume="allow", allow_val_change=True,
+        dir=folder,
+        project=settings.project,
+        entity=settings.entity,
+        id=identity.id,
+        name=identity.name,
+        group=identity.group,
+        job_type=identity.job_type,
+        tags=list(identity.tags),
+        config=dict(config),
+        mode=_reachable(settings.mode),
+        resume="allow",
+        allow_val_change=True,
     )
     logger = WandbLogger(experiment=run)
     run.define_metric("epoch")
@@ -68,6 +83,18 @@ def tracked(settings: Tracking, identity: Identity, config: Mapping[str, Any], f
         wandb.finish(exit_code=code)
 
 
+@contextmanager
+def defaults(variables: Mapping[str, str]) -> Iterator[None]:
+    """Environment variables that hold inside the block, where the user has not set them."""
+    added = {name: value for name, value in variables.items() if name not in os.environ}
+    os.environ.update(added)
+    try:
+        yield
+    finally:
+        for name in added:
+            os.environ.pop(name, None)
+
+
 def _reachable(mode: Literal["offline", "online", "off"]) -> Literal["offline", "online"]:
     """Offline, said aloud, when the server does not answer: wandb itself would wait for minutes and then fail."""
     if mode != "online":
@@ -77,8 +104,10 @@ def _reachable(mode: Literal["offline", "online", "off"]) -> Literal["offline", 
     try:
         socket.create_connection((url.hostname or "", port), timeout=5).close()
     except OSError as error:
-        console.print(f"[yellow]W&B: {url.hostname}:{port} does not answer ({error}); logging offline, "
-                      "upload later with `wandb sync`")
+        console.print(
+            f"[yellow]W&B: {url.hostname}:{port} does not answer ({error}); logging offline, "
+            "upload later with `wandb sync`"
+        )
         return "offline"
     return "online"
 
@@ -89,10 +118,16 @@ def log_scores(logger: WandbLogger | None, part: str, scores: Scores, classes: S
         return
     import wandb
 
-    rows = [[true, predicted, scores.confusion[i][j]] for i, true in enumerate(classes) for j, predicted in enumerate(classes)]
-    logger.experiment.log({
-        f"{part}/confusion_table": wandb.Table(columns=["true", "predicted", "count"], data=rows),
-        f"{part}/confusion_matrix": wandb.Image(str(picture)),
-    })
+    rows = [
+        [true, predicted, scores.confusion[i][j]]
+        for i, true in enumerate(classes)
+        for j, predicted in enumerate(classes)
+    ]
+    logger.experiment.log(
+        {
+            f"{part}/confusion_table": wandb.Table(columns=["true", "predicted", "count"], data=rows),
+            f"{part}/confusion_matrix": wandb.Image(str(picture)),
+        }
+    )
     final = {"uar": scores.uar, "wa": scores.wa, "macro_f1": scores.macro_f1}
     logger.experiment.summary.update({f"final/{part}/{name}": value for name, value in final.items()})

@@ -25,11 +25,21 @@ class History(L.Callback):
     def on_train_epoch_end(self, trainer: L.Trainer, module: L.LightningModule) -> None:
         if not trainer.is_global_zero:
             return
-        logged = {name: float(value) for name, value in sorted(trainer.callback_metrics.items())
-                  if isinstance(value, Tensor) and "/" in name}
+        logged = {
+            name: float(value)
+            for name, value in sorted(trainer.callback_metrics.items())
+            if isinstance(value, Tensor) and "/" in name
+        }
         rate = trainer.optimizers[0].param_groups[0]["lr"]
-        self.rows.append({"epoch": trainer.current_epoch, "step": trainer.global_step, "learning_rate": rate,
-                          "seconds": time.monotonic() - self.began} | logged)
+        self.rows.append(
+            {
+                "epoch": trainer.current_epoch,
+                "step": trainer.global_step,
+                "learning_rate": rate,
+                "seconds": time.monotonic() - self.began,
+            }
+            | logged
+        )
         columns = list(dict.fromkeys(name for row in self.rows for name in row))
         write_csv(self.path, columns, [["" if row.get(c) is None else row[c] for c in columns] for row in self.rows])
 

@@ -44,8 +44,10 @@ class LightningLearner:
         self.config, self.classes = config, list(classes)
         self.model = build("model", config.model, shapes, len(classes))
         self.streams: tuple[str, ...] = self.model.streams
-        self.normaliser = Normaliser({name: config.features[name]["normalise"] for name in self.streams},
-                                     {name: shapes[name].dim for name in self.streams})
+        self.normaliser = Normaliser(
+            {name: config.features[name]["normalise"] for name in self.streams},
+            {name: shapes[name].dim for name in self.streams},
+        )
         self.module = self._module()
 
     @property
@@ -56,7 +58,7 @@ class LightningLearner:
         """Train, or go on from `folder/last.ckpt`; ends with `folder/best.ckpt` (weights only) alone and loaded."""
         rows = data.parts["train"]
         self.normaliser.fit(data.training_blocks())
-        ids = {part: found.ids for part, found in data.parts.items()}
+        ids: dict[str, Sequence[str]] = {part: found.ids for part, found in data.parts.items()}
         self.module = self._module(class_weights(rows.labels, len(self.classes), self.config.training), ids)
         best, last = folder / "best.ckpt", folder / "last.ckpt"
         trainer = self._trainer(folder, logger, stop)
@@ -79,18 +81,35 @@ class LightningLearner:
 
     def _module(self, weights: torch.Tensor | None = None, ids: Mapping[str, Sequence[str]] | None = None) -> SERModule:
         masked = [name for name in self.streams if self.config.features[name]["extractor"] == "log_mel"]
-        return SERModule(self.model, self.normaliser, self.config.training, self.classes, masked, weights, ids,
-                         self.config.seed)
+        return SERModule(
+            self.model,
+            self.normaliser,
+            self.config.training,
+            self.classes,
+            masked,
+            weights,
+            ids,
+            self.config.seed,
+        )
 
     def _shared(self) -> dict[str, Any]:
         training = self.config.training
-        return {"accelerator": training.accelerator, "devices": 1, "precision": training.precision,
-                "enable_model_summary": False, "use_distributed_sampler": False}
+        return {
+            "accelerator": training.accelerator,
+            "devices": 1,
+            "precision": training.precision,
+            "enable_model_summary": False,
+            "use_distributed_sampler": False,
+        }
 
     def _trainer(self, folder: Path, logger: Logger | None, stop: StopRequest) -> L.Trainer:
         training = self.config.training
         limit = training.limit_train_batches
-        keep: dict[str, Any] = {"dirpath": folder, "enable_version_counter": False, "auto_insert_metric_name": False}
+        keep: dict[str, Any] = {
+            "dirpath": folder,
+            "enable_version_counter": False,
+            "auto_insert_metric_name": False,
+        }
         callbacks = [
             stop,
             History(folder.parent / "metrics.csv"),
@@ -101,9 +120,15 @@ class LightningLearner:
             ModelCheckpoint(filename="last", save_top_k=1, monitor=None, save_on_train_epoch_end=True, **keep),
         ]
         return L.Trainer(
-            **self._shared(), max_epochs=training.max_epochs, logger=logger or False, callbacks=callbacks,
+            **self._shared(),
+            max_epochs=training.max_epochs,
+            logger=logger or False,
+            callbacks=callbacks,
             limit_train_batches=int(limit) if limit is not None and limit >= 1 else limit,
-            gradient_clip_val=training.gradient_clip_val, accumulate_grad_batches=training.accumulate_grad_batches,
-            num_sanity_val_steps=0, log_every_n_steps=1, default_root_dir=folder.parent,
+            gradient_clip_val=training.gradient_clip_val,
+            accumulate_grad_batches=training.accumulate_grad_batches,
+            num_sanity_val_steps=0,
+            log_every_n_steps=1,
+            default_root_dir=folder.parent,
             enable_progress_bar=console.is_terminal,
         )

@@ -29,14 +29,24 @@ class SERModule(L.LightningModule):
     Logged an epoch: `<part>/loss`, `uar`, `wa`, `macro_f1` and `recall_<class>`, from accumulated counts.
     """
 
-    def __init__(self, model: nn.Module, normaliser: Normaliser, settings: Training, classes: Sequence[str],
-                 masked: Sequence[str] = (), weights: Tensor | None = None, ids: Mapping[str, Sequence[str]] | None = None,
-                 seed: int = 0) -> None:
+    def __init__(
+        self,
+        model: nn.Module,
+        normaliser: Normaliser,
+        settings: Training,
+        classes: Sequence[str],
+        masked: Sequence[str] = (),
+        weights: Tensor | None = None,
+        ids: Mapping[str, Sequence[str]] | None = None,
+        seed: int = 0,
+    ) -> None:
         super().__init__()
         self.model, self.normaliser, self.settings = model, normaliser, settings
         self.classes, self.masked, self.ids, self.seed = list(classes), tuple(masked), ids or {}, seed
         self.register_buffer("weights", weights, persistent=False)
-        self.counts = nn.ModuleDict({part: MulticlassConfusionMatrix(len(classes)) for part in ("train_", "validation_")})
+        self.counts = nn.ModuleDict(
+            {part: MulticlassConfusionMatrix(len(classes)) for part in ("train_", "validation_")}
+        )
 
     def forward(self, batch: Batch) -> Output:
         features = self.normaliser(batch.features, batch.lengths)
@@ -46,9 +56,16 @@ class SERModule(L.LightningModule):
 
     def loss(self, output: Output, labels: Tensor) -> Tensor:
         """Sum of weight * cross-entropy over the heads (ds_lstm: p * CE(raw) + (1 - p) * CE(mfcc))."""
-        terms = [weight * F.cross_entropy(logits.float(), labels, weight=self.weights,  # type: ignore[arg-type]
-                                          label_smoothing=self.settings.label_smoothing)
-                 for weight, logits in output.heads]
+        terms = [
+            weight
+            * F.cross_entropy(
+                logits.float(),
+                labels,
+                weight=self.weights,  # type: ignore[arg-type]
+                label_smoothing=self.settings.label_smoothing,
+            )
+            for weight, logits in output.heads
+        ]
         return torch.stack(terms).sum()
 
     def on_train_epoch_start(self) -> None:
@@ -81,8 +98,10 @@ class SERModule(L.LightningModule):
     def _log_scores(self, part: str) -> None:
         found = self._scores(part)
         self.log(f"{part}/uar", found.uar, prog_bar=True)
-        self.log_dict({f"{part}/wa": found.wa, f"{part}/macro_f1": found.macro_f1}
-                      | {f"{part}/recall_{name}": r for name, r in found.recall.items() if r is not None})
+        self.log_dict(
+            {f"{part}/wa": found.wa, f"{part}/macro_f1": found.macro_f1}
+            | {f"{part}/recall_{name}": r for name, r in found.recall.items() if r is not None}
+        )
 
     def _scores(self, part: str) -> Scores:
         metric: Any = self.counts[f"{part}_"]
@@ -92,8 +111,11 @@ class SERModule(L.LightningModule):
 
     def _non_finite(self, batch: Batch, part: str, loss: Tensor) -> str:
         names = [self.ids[part][row] for row in batch.rows.tolist()] if part in self.ids else batch.rows.tolist()
-        return (f"{part} loss is {loss.item()} in epoch {self.current_epoch} for the utterances {', '.join(map(str, names))}; "
-                "look at their audio, or lower training.learning_rate, or set training.gradient_clip_val")
+        return (
+            f"{part} loss is {loss.item()} in epoch {self.current_epoch} "
+            f"for the utterances {', '.join(map(str, names))}; "
+            "look at their audio, or lower training.learning_rate, or set training.gradient_clip_val"
+        )
 
     def configure_optimizers(self) -> Any:
         chosen = optimizer(self.parameters(), self.settings)

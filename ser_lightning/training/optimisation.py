@@ -11,10 +11,11 @@ from ser_lightning.config.schema import Training
 
 
 def optimizer(parameters: Iterable[nn.Parameter], settings: Training) -> Optimizer:
-    shared = {"lr": settings.learning_rate, "weight_decay": settings.weight_decay}
+    rate, decay = settings.learning_rate, settings.weight_decay
     if settings.optimizer == "sgd":
-        return SGD(parameters, momentum=0.9, **shared)
-    return {"adam": Adam, "adamw": AdamW}[settings.optimizer](parameters, **shared)
+        return SGD(parameters, lr=rate, weight_decay=decay, momentum=0.9)
+    adam: type[Adam] = {"adam": Adam, "adamw": AdamW}[settings.optimizer]
+    return adam(parameters, lr=rate, weight_decay=decay)
 
 
 def schedule(over: Optimizer, settings: Training) -> LRScheduler | None:

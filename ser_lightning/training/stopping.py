@@ -52,8 +52,8 @@ def on_signals(stop: StopRequest) -> Iterator[None]:
         signal.signal(number, before[number])
 
     try:
-        for number in (signal.SIGINT, signal.SIGTERM):
-            before[number] = signal.signal(number, handle)
+        for asked in (signal.SIGINT, signal.SIGTERM):
+            before[asked] = signal.signal(asked, handle)
     except ValueError:
         before.clear()
     try:

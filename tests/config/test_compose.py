@@ -11,8 +11,11 @@ from ser_lightning.config.compose import compose
 from ser_lightning.config.sources import GROUPS, choices, search_path
 from ser_lightning.errors import ConfigError
 
-ROOT_NEEDED = {"emodb": ["corpus.root=X"], "ravdess": ["corpus.root=X"],
-               "table": ["corpus.root=X", "corpus.classes=[a,b]"]}
+ROOT_NEEDED = {
+    "emodb": ["corpus.root=X"],
+    "ravdess": ["corpus.root=X"],
+    "table": ["corpus.root=X", "corpus.classes=[a,b]"],
+}
 SHIPPED = [(group, choice) for group in GROUPS for choice in choices(group, search_path(None))]
 
 
@@ -27,16 +30,22 @@ def test_every_shipped_yaml_composes_and_binds(group: str, choice: str) -> None:
 def test_relied_upon_names_are_there() -> None:
     assert {"mfcc_lstm", "cnn_lstm", "ds_lstm", "fused"} <= set(choices("model", search_path(None)))
     assert {"demo_fused", "emodb_fused", "ravdess_fused", "paper_fused", "paper_fused_large"} <= set(
-        choices("experiment", search_path(None)))
+        choices("experiment", search_path(None))
+    )
     config = compose(["training.max_epochs=3", "training.batch_size=4", "training.limit_train_batches=2"]).config
-    assert (config.training.max_epochs, config.training.batch_size, config.training.limit_train_batches) == (3, 4, 2)
+    assert (config.training.max_epochs, config.training.batch_size, config.training.limit_train_batches) == (
+        3,
+        4,
+        2,
+    )
     assert config.tracking.mode == "offline"
 
 
 def test_values_win_in_the_order_group_experiment_command_line(tmp_path: Path) -> None:
     (tmp_path / "experiment").mkdir()
     (tmp_path / "experiment" / "mine.yaml").write_text(
-        "defaults: [{model: ds_lstm}]\nmodel: {hidden_dim: 11, dropout: 0.4}\ntraining: {max_epochs: 7}\n")
+        "defaults: [{model: ds_lstm}]\nmodel: {hidden_dim: 11, dropout: 0.4}\ntraining: {max_epochs: 7}\n"
+    )
     composed = compose(["experiment=mine", "model.hidden_dim=12"], str(tmp_path))
     assert composed.config.model["hidden_dim"] == 12
     assert composed.config.model["dropout"] == 0.4
@@ -124,14 +133,17 @@ def test_a_mistake_is_one_line_with_a_remedy(words: list[str], says: str, advise
     assert "\n" not in text
 
 
-@pytest.mark.parametrize(("yaml_text", "says"), [
-    ("model: {hiden_dim: 3}\n", "conf/experiment/mine.yaml"),
-    ("training: {max_epochs: x}\n", "conf/experiment/mine.yaml"),
-    ("training: {max_epochs: 1}\ntraining: {max_epochs: 2}\n", "mine.yaml"),
-    ("- a\n- b\n", "mine.yaml"),
-    ("defaults: [mine]\n", "inherits from itself"),
-    ("defaults: [{modl: fused}]\n", "did you mean `model`"),
-])
+@pytest.mark.parametrize(
+    ("yaml_text", "says"),
+    [
+        ("model: {hiden_dim: 3}\n", "conf/experiment/mine.yaml"),
+        ("training: {max_epochs: x}\n", "conf/experiment/mine.yaml"),
+        ("training: {max_epochs: 1}\ntraining: {max_epochs: 2}\n", "mine.yaml"),
+        ("- a\n- b\n", "mine.yaml"),
+        ("defaults: [mine]\n", "inherits from itself"),
+        ("defaults: [{modl: fused}]\n", "did you mean `model`"),
+    ],
+)
 def test_a_mistake_in_a_file_names_the_file(tmp_path: Path, yaml_text: str, says: str) -> None:
     (tmp_path / "experiment").mkdir()
     (tmp_path / "experiment" / "mine.yaml").write_text(yaml_text)
@@ -154,8 +166,18 @@ def test_own_conf_hides_the_packaged_file_of_the_same_name(tmp_path: Path, monke
 WATCHED = "import sys; from ser_lightning.cli import main; code = main({}); print(code, 'torch' in sys.modules)"
 
 
-@pytest.mark.parametrize("words", [["train", "model.hiden_dim=3"], ["train", "+a=1"], ["trian"],
-                                   ["train", "corpus=emodb"], ["evaluate"], ["config"], ["train", "--help"]])
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["train", "model.hiden_dim=3"],
+        ["train", "+a=1"],
+        ["trian"],
+        ["train", "corpus=emodb"],
+        ["evaluate"],
+        ["config"],
+        ["train", "--help"],
+    ],
+)
 def test_the_command_line_is_checked_before_torch_is_imported(words: list[str], tmp_path: Path) -> None:
     done = subprocess.run([sys.executable, "-c", WATCHED.format(words)], cwd=tmp_path, capture_output=True, text=True)
     code, torch_is_there = done.stdout.split()[-2:]

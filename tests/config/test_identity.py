@@ -13,16 +13,35 @@ def an_id(*words: str, manifest: str = "m") -> str:
     return run_id(compose([*BASE, *words]).config, manifest)
 
 
-@pytest.mark.parametrize("word", [
-    "corpus.root=there", "runs_dir=elsewhere", "cache_dir=elsewhere", "tracking.mode=off", "tracking.tags=[a]",
-    "training.accelerator=cpu", "training.num_workers=0", "training.keep_on_device=no"])
+@pytest.mark.parametrize(
+    "word",
+    [
+        "corpus.root=there",
+        "runs_dir=elsewhere",
+        "cache_dir=elsewhere",
+        "tracking.mode=off",
+        "tracking.tags=[a]",
+        "training.accelerator=cpu",
+        "training.num_workers=0",
+        "training.keep_on_device=no",
+    ],
+)
 def test_paths_devices_and_tracking_keep_the_id(word: str) -> None:
     assert an_id(word) == an_id()
 
 
-@pytest.mark.parametrize("word", [
-    "seed=1", "model.hidden_dim=7", "features.fine.hop=128", "split.seed=1", "training.learning_rate=0.1",
-    "training.precision=bf16-mixed", "corpus.classes=[anger,neutral]"])
+@pytest.mark.parametrize(
+    "word",
+    [
+        "seed=1",
+        "model.hidden_dim=7",
+        "features.fine.hop=128",
+        "split.seed=1",
+        "training.learning_rate=0.1",
+        "training.precision=bf16-mixed",
+        "corpus.classes=[anger,neutral]",
+    ],
+)
 def test_what_changes_numbers_changes_the_id(word: str) -> None:
     assert an_id(word) != an_id()
 

@@ -10,7 +10,7 @@ import pytest
 import soundfile
 import yaml
 
-from ser_lightning.corpora import CORPORA
+from ser_lightning.config.components import TABLES
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -29,7 +29,7 @@ def configured() -> Callable[..., Any]:
 
     def make(choice: str, **overrides: Any) -> Any:
         values = yaml.safe_load((ROOT / f"conf/corpus/{choice}.yaml").read_text(encoding="utf-8"))
-        module, _, name = CORPORA[values.pop("name")].partition(":")
+        module, _, name = TABLES["corpus"][values.pop("name")].partition(":")
         return getattr(import_module(module), name)(**(values | overrides))
 
     return make

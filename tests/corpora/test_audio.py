@@ -29,9 +29,7 @@ def test_look_agrees_with_the_standard_library(tmp_path: Path) -> None:
     samples = np.random.default_rng(0).uniform(-0.7, 0.7, (500, 2))
     soundfile.write(tmp_path / "a.wav", samples, 44_100, subtype="PCM_16")
     audio = look(tmp_path / "a.wav")
-    assert (audio.digest, audio.peak, audio.frames, audio.sample_rate, audio.channels) == reference(
-        tmp_path / "a.wav"
-    )
+    assert (audio.digest, audio.peak, audio.frames, audio.sample_rate, audio.channels) == reference(tmp_path / "a.wav")
 
 
 @pytest.mark.parametrize(

@@ -7,13 +7,13 @@ from pathlib import Path
 import pytest
 import yaml
 
-from ser_lightning.corpora import CORPORA
+from ser_lightning.config.components import TABLES
 
 CONF = Path(__file__).resolve().parents[2] / "conf/corpus"
 
 
 def test_nothing_heavy_is_imported() -> None:
-    modules = [place.partition(":")[0] for place in CORPORA.values()]
+    modules = [place.partition(":")[0] for place in TABLES["corpus"].values()]
     imports = ", ".join(["sys", "ser_lightning.corpora.scan", *modules])
     code = f"import {imports}; print({{'torch', 'scipy'}} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
@@ -24,7 +24,7 @@ def test_nothing_heavy_is_imported() -> None:
 def test_each_choice_names_a_corpus_and_says_what_it_is(path: Path) -> None:
     text = path.read_text(encoding="utf-8")
     assert text.startswith("# ")
-    assert yaml.safe_load(text)["name"] in CORPORA
+    assert yaml.safe_load(text)["name"] in TABLES["corpus"]
 
 
 @pytest.mark.parametrize(("name", "number"), [("emodb", 7), ("ravdess", 8), ("demo", 4)])

@@ -40,9 +40,7 @@ def test_utterances_are_sorted_and_whole(tmp_path: Path, corpus: Path, configure
     found.check()
 
 
-def test_every_problem_is_reported_at_once(
-    tmp_path: Path, corpus: Path, configured: Make, wav: Write
-) -> None:
+def test_every_problem_is_reported_at_once(tmp_path: Path, corpus: Path, configured: Make, wav: Write) -> None:
     wav(corpus / "wav/09a01Fa.wav", 20, peak=0.009)
     wav(corpus / "wav/09a01Na.wav", 21, frames=0)
     wav(corpus / "wav/09a01Xa.wav", 22)
@@ -136,9 +134,7 @@ def test_the_manifest_digest_knows_content_and_no_paths(
 
 
 @pytest.mark.parametrize("field", ["id", "digest", "speaker", "session", "label", "text"])
-def test_the_manifest_digest_knows_every_column(
-    tmp_path: Path, corpus: Path, configured: Make, field: str
-) -> None:
+def test_the_manifest_digest_knows_every_column(tmp_path: Path, corpus: Path, configured: Make, field: str) -> None:
     found = scan(configured("emodb", root=str(corpus)), tmp_path)
     change: dict[str, Any] = {field: "other"}
     changed = dataclasses.replace(found.utterances[0], **change)

@@ -50,7 +50,11 @@ def test_a_last_batch_of_one_is_dropped_in_training_only() -> None:
     sampler = BucketSampler([1] * 9, 4, 0)
     assert [len(b.rows) for b in loader(part(9), sampler, 4, workers=0, training=True)] == [4, 4]
     assert [len(b.rows) for b in loader(part(9), sampler, 4, workers=0, training=False)] == [4, 4, 1]
-    assert [len(b.rows) for b in loader(part(10), BucketSampler([1] * 10, 4, 0), 4, workers=0, training=True)] == [4, 4, 2]
+    assert [len(b.rows) for b in loader(part(10), BucketSampler([1] * 10, 4, 0), 4, workers=0, training=True)] == [
+        4,
+        4,
+        2,
+    ]
 
 
 def test_worker_processes_give_the_same_batches() -> None:

@@ -23,13 +23,23 @@ def corpus(speakers: int = 10, takes: int = 4) -> list[Utt]:
     return [Utt(f"s{s}_{t}", f"s{s}", f"d{s}_{t}", "ab"[t % 2]) for s, t in product(range(speakers), range(takes))]
 
 
-@pytest.mark.parametrize("splitter", [Speakers(), Speakers(validation=3, test=1, seed=5), KFold(), KFold(k=3, fold=2),
-                                      Lists(validation=["s1", "s2"], test=["s9"])])
+@pytest.mark.parametrize(
+    "splitter",
+    [
+        Speakers(),
+        Speakers(validation=3, test=1, seed=5),
+        KFold(),
+        KFold(k=3, fold=2),
+        Lists(validation=["s1", "s2"], test=["s9"]),
+    ],
+)
 def test_no_speaker_stands_in_two_parts_and_none_is_lost(splitter: Splitter) -> None:
     rows = corpus()
     parts = splitter.split(rows)
     assert set(parts) == {row.id for row in rows}
-    homes = {speaker: {parts[row.id] for row in rows if row.speaker == speaker} for speaker in {r.speaker for r in rows}}
+    homes = {
+        speaker: {parts[row.id] for row in rows if row.speaker == speaker} for speaker in {r.speaker for r in rows}
+    }
     assert all(len(home) == 1 for home in homes.values())
     assert set.union(*homes.values()) == {"train", "validation", "test"}
     prove(rows, parts, splitter.speaker_dependent)
@@ -84,11 +94,11 @@ def test_random_folds_keep_identical_audio_in_one_part() -> None:
 def test_a_leak_is_fatal_and_named() -> None:
     rows = corpus()
     parts = Speakers().split(rows)
-    with pytest.raises(LeakError, match="speakers stand in two parts.*s0"):
+    with pytest.raises(LeakError, match=r"speakers stand in two parts.*s0"):
         prove(rows, parts | {"s0_0": "train", "s0_1": "test"}, speaker_dependent=False)
     copied = [*rows, Utt("copy", "new", "d0_0", "a")]
     parts = Lists(validation=["s1"], test=["s0"]).split(copied)
-    with pytest.raises(LeakError, match="recordings stand in two parts.*d0_0"):
+    with pytest.raises(LeakError, match=r"recordings stand in two parts.*d0_0"):
         prove(copied, parts, speaker_dependent=False)
 
 
@@ -101,11 +111,20 @@ def test_a_part_without_utterances_and_a_class_never_trained_are_fatal() -> None
         prove(rare, Lists(validation=["s2"], test=["s1"]).split(rare), speaker_dependent=False)
 
 
-@pytest.mark.parametrize(("splitter", "says"), [
-    (Speakers(test=0), "split.test=0"), (Speakers(test=10), "split.test=10"), (Speakers(validation=8), "split.validation=8"),
-    (KFold(k=2), "split.k=2"), (KFold(k=11), "split.k=11"), (KFold(fold=5), "split.fold=5"), (KFold(fold=-1), "split.fold=-1"),
-    (Lists(test=["nobody"]), "no speaker nobody"), (Lists(validation=["s1"], test=["s1"]), "s1 stands in validation and in test"),
-])
+@pytest.mark.parametrize(
+    ("splitter", "says"),
+    [
+        (Speakers(test=0), "split.test=0"),
+        (Speakers(test=10), "split.test=10"),
+        (Speakers(validation=8), "split.validation=8"),
+        (KFold(k=2), "split.k=2"),
+        (KFold(k=11), "split.k=11"),
+        (KFold(fold=5), "split.fold=5"),
+        (KFold(fold=-1), "split.fold=-1"),
+        (Lists(test=["nobody"]), "no speaker nobody"),
+        (Lists(validation=["s1"], test=["s1"]), "s1 stands in validation and in test"),
+    ],
+)
 def test_impossible_splits_are_refused(splitter: Splitter, says: str) -> None:
     with pytest.raises(UserError, match=says):
         splitter.split(corpus())

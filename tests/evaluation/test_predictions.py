@@ -13,8 +13,14 @@ def some(part: str, n: int, seed: int = 0) -> Predictions:
     rng = np.random.default_rng(seed)
     logits = rng.normal(size=(n, 2)).astype(np.float32).astype(np.float64)
     labels = ["angry, very" if i % 2 else "b" for i in range(n)]
-    return Predictions(["angry, very", "b"], [f"{part}{i}" for i in range(n)], [f"s{i % 3}" for i in range(n)],
-                       [part] * n, labels, logits)
+    return Predictions(
+        ["angry, very", "b"],
+        [f"{part}{i}" for i in range(n)],
+        [f"s{i % 3}" for i in range(n)],
+        [part] * n,
+        labels,
+        logits,
+    )
 
 
 def test_round_trip_is_exact(tmp_path: Path) -> None:

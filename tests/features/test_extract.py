@@ -114,9 +114,7 @@ def test_interruption_keeps_what_was_flushed(
     assert store.missing(Samples(), [digest for digest, _ in items]) == [items[4][0]]
 
 
-def test_segments_pack_many_utterances(
-    store: FeatureStore, items: Items, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_segments_pack_many_utterances(store: FeatureStore, items: Items, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(extract, "SEGMENT_UTTERANCES", 2)
     fill(store, {"x": Samples()}, items)
     assert len(list((store.folder / extractor_key(Samples())).glob("*.safetensors"))) == 3

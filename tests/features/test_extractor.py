@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 import pytest
 
-from ser_lightning.features import EXTRACTORS
+from ser_lightning.config.components import TABLES
 from ser_lightning.features.extractor import extractor_key
 from ser_lightning.features.log_mel import LogMel
 from ser_lightning.features.mfcc import MFCC
@@ -48,7 +48,7 @@ def test_version_and_name_change_the_key() -> None:
 
 def test_table_names_are_the_extractors_own() -> None:
     assert {f"{cls.__module__}:{cls.__name__}": cls.name for cls in (MFCC, LogMel)} == {
-        target: name for name, target in EXTRACTORS.items()
+        target: name for name, target in TABLES["extractor"].items()
     }
 
 

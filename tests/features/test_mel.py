@@ -32,7 +32,5 @@ def test_htk_triangles_overlap_to_one() -> None:
 def test_slaney_bank_equals_librosa(parameters: tuple[int, int, int, float, float]) -> None:
     librosa = pytest.importorskip("librosa")
     rate, n_fft, n_mels, fmin, fmax = parameters
-    expected = librosa.filters.mel(
-        sr=rate, n_fft=n_fft, n_mels=n_mels, fmin=fmin, fmax=fmax, dtype=np.float64
-    )
+    expected = librosa.filters.mel(sr=rate, n_fft=n_fft, n_mels=n_mels, fmin=fmin, fmax=fmax, dtype=np.float64)
     np.testing.assert_allclose(slaney_bank(*parameters).T, expected, rtol=1e-6, atol=1e-9)

@@ -162,9 +162,7 @@ def test_equals_opensmile_on_emodb(smile: Any) -> None:
         np.testing.assert_allclose(actual, expected, rtol=0, atol=TOLERANCE, err_msg=path.name)
 
 
-@pytest.mark.parametrize(
-    ("samples", "frames"), [(400, 1), (559, 1), (560, 2), (719, 2), (720, 3), (16000, 98)]
-)
+@pytest.mark.parametrize(("samples", "frames"), [(400, 1), (559, 1), (560, 2), (719, 2), (720, 3), (16000, 98)])
 def test_frame_count(samples: int, frames: int) -> None:
     features = MFCC().extract(torch.zeros(samples))
     assert features.shape == (frames, 39)

@@ -167,9 +167,7 @@ def small_files_only() -> Iterator[None]:
 def test_full_disk_is_said_and_leaves_nothing(tmp_path: Path) -> None:
     store = FeatureStore(tmp_path)
     # 10,000 x 39 float32 are 1.49 MiB.
-    with pytest.raises(
-        UserError, match=r"cannot write 1\.5 MiB of features \(File too large\); free some space"
-    ):
+    with pytest.raises(UserError, match=r"cannot write 1\.5 MiB of features \(File too large\); free some space"):
         store.add(MFCC(), features_of("a", frames=10_000))
     assert files_in(tmp_path) == ["extractor.json"]
     assert store.missing(MFCC(), ["a"]) == ["a"]

@@ -19,9 +19,7 @@ FINE, COARSE = StreamShape(128, 0.016, 230), StreamShape(256, 0.032, 120)
         ([128, 16], [3, 3], (512, 57), (1024, 30)),
     ],
 )
-def test_published_sizes(
-    channels: list[int], kernels: list[int], x: tuple[int, int], y: tuple[int, int]
-) -> None:
+def test_published_sizes(channels: list[int], kernels: list[int], x: tuple[int, int], y: tuple[int, int]) -> None:
     fronts = front_ends([FINE, COARSE], channels, kernels)
     for front, stream, (dim, frames) in zip(fronts, (FINE, COARSE), (x, y), strict=True):
         assert front.output == StreamShape(dim, 4 * stream.hop, frames)

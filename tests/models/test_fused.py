@@ -9,9 +9,7 @@ from ser_lightning.models.fused import Fused
 from ser_lightning.models.stream import StreamShape
 
 
-def test_logits_are_averaged_and_losses_are_separate(
-    streams: dict[str, StreamShape], make_batch: Any
-) -> None:
+def test_logits_are_averaged_and_losses_are_separate(streams: dict[str, StreamShape], make_batch: Any) -> None:
     model = Fused(streams, 3, weight=0.3).eval()
     batch = make_batch(streams, [0.4, 0.2])
     output = model(*batch)

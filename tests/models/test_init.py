@@ -8,7 +8,7 @@ import pytest
 import torch
 import yaml
 
-from ser_lightning.models import MODELS
+from ser_lightning.config.components import TABLES
 from ser_lightning.models.stream import StreamShape
 
 CONF = Path(__file__).resolve().parents[2] / "conf" / "model"
@@ -24,7 +24,7 @@ def preset(name: str) -> dict[str, Any]:
 
 def build(name: str, streams: dict[str, StreamShape]) -> torch.nn.Module:
     values = preset(name)
-    module, attribute = MODELS[values.pop("name")].split(":")
+    module, attribute = TABLES["model"][values.pop("name")].split(":")
     model: torch.nn.Module = getattr(importlib.import_module(module), attribute)(streams, 4, **values)
     return model
 
@@ -51,9 +51,7 @@ def test_paper_presets_have_the_published_number_of_parameters(
 
 
 @pytest.mark.parametrize("name", ["mfcc_lstm", "cnn_lstm", "ds_lstm", "fused"])
-def test_cpu_presets_are_small_and_take_any_length(
-    name: str, streams: dict[str, StreamShape], make_batch: Any
-) -> None:
+def test_cpu_presets_are_small_and_take_any_length(name: str, streams: dict[str, StreamShape], make_batch: Any) -> None:
     model = build(name, streams)
     assert sum(p.numel() for p in model.parameters()) < 300_000
     features, lengths = make_batch(streams, [0.31, 0.05, 0.02])
@@ -64,7 +62,7 @@ def test_cpu_presets_are_small_and_take_any_length(
 
 def test_presets_are_all_tested_and_say_what_they_are() -> None:
     names = {path.stem for path in CONF.glob("*.yaml")}
-    assert names == set(PAPER) | set(MODELS)
+    assert names == set(PAPER) | set(TABLES["model"])
     assert all((CONF / f"{name}.yaml").read_text().startswith("# ") for name in names)
 
 

@@ -98,9 +98,7 @@ def test_gradients_by_finite_differences() -> None:
     names, values = zip(*layer.named_parameters(), strict=True)
 
     def run(x: Tensor, y: Tensor, *parameters: Tensor) -> Tensor:
-        result: Tensor = torch.func.functional_call(
-            layer, dict(zip(names, parameters, strict=True)), (x, y, lengths)
-        )
+        result: Tensor = torch.func.functional_call(layer, dict(zip(names, parameters, strict=True)), (x, y, lengths))
         return result
 
     assert torch.autograd.gradcheck(run, (x, y, *values))
@@ -163,14 +161,10 @@ def test_every_layer_reads_the_one_below_and_y_again(layers: int) -> None:
 
 
 def test_dropout_is_on_what_the_next_layer_sees_and_not_on_the_input() -> None:
-    stack = DualSequenceLSTM(
-        3, 5, 4, num_layers=2, dropout=1.0, gate_norm="none", out_norm="none", steps=None
-    ).double()
+    stack = DualSequenceLSTM(3, 5, 4, num_layers=2, dropout=1.0, gate_norm="none", out_norm="none", steps=None).double()
     x, y = torch.randn(2, 6, 3, dtype=torch.float64), torch.randn(2, 6, 5, dtype=torch.float64)
     below = torch.zeros(2, 6, 4, dtype=torch.float64)
-    torch.testing.assert_close(
-        stack(x, y, torch.tensor([6, 6])), plain(stack.layers[1], below, y, norms=False)
-    )
+    torch.testing.assert_close(stack(x, y, torch.tensor([6, 6])), plain(stack.layers[1], below, y, norms=False))
     del stack.layers[1]
     torch.testing.assert_close(stack(x, y, torch.tensor([6, 6])), plain(stack.layers[0], x, y, norms=False))
 

@@ -27,9 +27,7 @@ def test_alone_equals_batched_at_any_hops(
     assert_alone_equals_batched(model, batch)
 
 
-def test_alone_equals_batched_with_the_published_alignment(
-    make_batch: Any, assert_alone_equals_batched: Any
-) -> None:
+def test_alone_equals_batched_with_the_published_alignment(make_batch: Any, assert_alone_equals_batched: Any) -> None:
     streams = free(0.016, 0.032)
     model = DSLSTM(streams, 3, alignment="paper", **SMALL)
     batch = make_batch(streams, [0.81, 0.47, 0.07, 0.004])
@@ -38,9 +36,7 @@ def test_alone_equals_batched_with_the_published_alignment(
 
 
 @pytest.mark.parametrize("hops", [(0.01, 0.01), (0.016, 0.032), (0.005, 0.02)])
-def test_the_last_frame_of_either_stream_reaches_the_logits(
-    hops: tuple[float, float], make_batch: Any
-) -> None:
+def test_the_last_frame_of_either_stream_reaches_the_logits(hops: tuple[float, float], make_batch: Any) -> None:
     streams = free(*hops)
     model = DSLSTM(streams, 3, channels=[8, 8]).eval()
     features, lengths = make_batch(streams, [0.4])

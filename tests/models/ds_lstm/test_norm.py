@@ -26,9 +26,7 @@ def test_output_norm_of_fixed_time_normalises_each_step_and_shares_running_stati
     for step in outputs.unbind(1):
         mean, var = 0.9 * mean + 0.1 * step.mean(0), 0.9 * var + 0.1 * step.var(0)
     norm.eval()
-    torch.testing.assert_close(
-        norm.sequence(outputs, torch.full((9,), 5)), (outputs - mean) / torch.sqrt(var + 1e-5)
-    )
+    torch.testing.assert_close(norm.sequence(outputs, torch.full((9,), 5)), (outputs - mean) / torch.sqrt(var + 1e-5))
 
 
 def test_output_norm_of_varying_time_takes_statistics_over_valid_steps() -> None:

@@ -1,0 +1,35 @@
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: install demo test lint types tests clean
+
+install: .venv/installed            ## the virtual environment .venv with the package
+
+demo: install                       ## the main job on speech that the project makes itself
+	$(BIN)/ser demo
+
+test: .venv/installed-dev lint types tests   ## environment, lint, types, tests
+
+lint: .venv/installed-dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: .venv/installed-dev
+	$(BIN)/mypy
+
+tests: .venv/installed-dev
+	$(BIN)/pytest
+
+clean:                              ## what demo and the tests left; not .venv, not runs
+	rm -rf demo_corpus .ser_cache .pytest_cache .mypy_cache .ruff_cache
+
+.venv/bin/python:
+	$(PYTHON) -m venv .venv
+
+.venv/installed: .venv/bin/python pyproject.toml constraints.txt
+	$(BIN)/python -m pip install --quiet --editable . --constraint constraints.txt
+	touch $@
+
+.venv/installed-dev: .venv/installed
+	$(BIN)/python -m pip install --quiet --editable ".[dev]" --constraint constraints.txt
+	touch $@

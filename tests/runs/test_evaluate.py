@@ -1,0 +1,87 @@
+"""The test part is scored by `ser evaluate` alone, once, and the look is recorded."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+
+from ser_lightning.cli import main
+from ser_lightning.config.compose import compose
+from ser_lightning.errors import ConfigError, UserError
+from ser_lightning.evaluation.predictions import Predictions
+from ser_lightning.files import read_csv
+from ser_lightning.runs.evaluate import LOOKS, evaluate
+from ser_lightning.runs.folder import RunFolder, open_run
+from ser_lightning.runs.train import train
+
+
+@pytest.fixture
+def run(tiny: list[str]) -> RunFolder:
+    return train(compose(tiny).config)
+
+
+def test_test_rows_and_figures_are_added_and_validation_stays(run: RunFolder) -> None:
+    before = run.read_result()
+    evaluate(run)
+    after, found = run.read_result(), Predictions.read(run.predictions)
+    assert {**after, "test": None} == {**before, "test": None}
+    assert after["test"] == json.loads(json.dumps(found.part("test").scores().as_dict()))
+    assert after["validation"] == json.loads(json.dumps(found.part("validation").scores().as_dict()))
+    tested = {row["id"] for row in read_csv(run.split) if row["part"] == "test"}
+    assert set(found.part("test").ids) == tested
+    assert run.confusion("test").exists()
+
+
+def test_the_kept_checkpoint_is_what_is_evaluated(run: RunFolder, tiny: list[str]) -> None:
+    evaluate(run)
+    saved = torch.load(run.best, weights_only=True)
+    for name, tensor in saved["state_dict"].items():
+        if name.startswith("model."):
+            tensor.zero_()
+    torch.save(saved, run.best)
+    result = run.read_result()
+    del result["test"]
+    run.result.write_text(json.dumps(result))
+    evaluate(run)
+    assert np.ptp(Predictions.read(run.predictions).part("test").logits) == 0
+
+
+def test_each_look_is_recorded_once(run: RunFolder) -> None:
+    evaluate(run)
+    evaluate(run)
+    looks = read_csv(run.path.parent / LOOKS)
+    assert [look["run"] for look in looks] == [run.id]
+    assert looks[0]["test_speakers"] in {row["speaker"] for row in read_csv(run.split) if row["part"] == "test"}
+
+
+def test_a_changed_corpus_is_refused(run: RunFolder, tiny_corpus: Path, tmp_path: Path) -> None:
+    for path in tiny_corpus.parent.glob("*.*"):
+        (tmp_path / "other").mkdir(exist_ok=True)
+        (tmp_path / "other" / path.name).write_bytes(path.read_bytes())
+    soundfile.write(tmp_path / "other" / "s0_low_0.wav", np.random.default_rng(9).normal(0, 0.1, 9000), 16000)
+    _, config = open_run(str(run.path), [f"corpus.root={tmp_path / 'other' / 'corpus.csv'}"])
+    with pytest.raises(UserError, match=r"not the one run .* was trained on"):
+        evaluate(run, config)
+    assert not (run.path.parent / LOOKS).exists()
+
+
+def test_an_override_that_makes_another_run_is_refused(run: RunFolder) -> None:
+    with pytest.raises(ConfigError, match="would make another run"):
+        open_run(str(run.path), ["model.hidden_dim=9"])
+
+
+def test_by_name_from_the_command_line(run: RunFolder, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["evaluate", run.id, f"runs_dir={run.path.parent}"]) == 0
+    assert main(["evaluate", "nothing", f"runs_dir={run.path.parent}"]) == 1
+    said = capsys.readouterr().err
+    assert "confusion_test.png" in said
+    assert f"no run `nothing` under {run.path.parent}/; there are {run.id}" in said.replace("\n", " ")
+
+
+def test_an_unfinished_run_is_refused(run: RunFolder) -> None:
+    run.result.unlink()
+    with pytest.raises(UserError, match="is not finished"):
+        evaluate(run)

@@ -1,0 +1,248 @@
+"""A training from configuration to result.json: what it leaves, how it resumes, what makes another run."""
+
+import csv
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from ser_lightning.config.compose import compose
+from ser_lightning.errors import UserError
+from ser_lightning.evaluation.predictions import Predictions
+from ser_lightning.files import read_csv
+from ser_lightning.runs.folder import RunFolder, open_run
+from ser_lightning.runs.train import find_device, train
+from ser_lightning.training.history import read_history
+from ser_lightning.training.module import NonFiniteLossError
+from ser_lightning.training.stopping import StoppedError, StopRequest
+
+
+def weights(run: RunFolder) -> dict[str, torch.Tensor]:
+    return torch.load(run.best, weights_only=True)["state_dict"]  # type: ignore[no-any-return]
+
+
+@pytest.fixture
+def run(tiny: list[str]) -> RunFolder:
+    return train(compose(tiny).config)
+
+
+def test_what_a_run_leaves(run: RunFolder) -> None:
+    left = {str(path.relative_to(run.path)) for path in run.path.rglob("*") if path.is_file()}
+    assert left == {
+        "config.yaml",
+        "environment.json",
+        "split.csv",
+        "split_proof.json",
+        "metrics.csv",
+        "predictions.csv",
+        "checkpoints/best.ckpt",
+        "learning_curves.png",
+        "confusion_validation.png",
+        "run.log",
+        "result.json",
+    }
+    assert open_run(str(run.path))[1].model == {
+        "name": "mfcc_lstm",
+        "hidden_dim": 8,
+        "stream": "mfcc",
+        "num_layers": 1,
+        "dropout": run.read_config().model["dropout"],
+    }
+
+
+def test_result_is_recomputed_from_predictions_and_is_of_the_best_epoch(run: RunFolder) -> None:
+    result = run.read_result()
+    found = Predictions.read(run.predictions)
+    assert set(found.parts) == {"validation"}
+    assert result["validation"] == json.loads(json.dumps(found.scores().as_dict()))
+    uars = [row["validation/uar"] for row in read_history(run.metrics)]
+    assert result["validation"]["uar"] == pytest.approx(max(u for u in uars if u is not None), abs=1e-6)
+    assert uars[result["checkpoint"]["epoch"]] == max(u for u in uars if u is not None)
+    assert result["epochs"] == len(uars) == 3
+    assert result["labels"] == []
+
+
+def test_the_split_and_its_proof_are_stored(run: RunFolder) -> None:
+    homes: dict[str, set[str]] = {}
+    for row in read_csv(run.split):
+        homes.setdefault(row["speaker"], set()).add(row["part"])
+    assert all(len(home) == 1 for home in homes.values())
+    proof = json.loads(run.proof.read_text())
+    assert not any(proof["shared_speakers"].values()) and not any(proof["shared_digests"].values())
+
+
+def test_the_kept_checkpoint_is_weights_only(run: RunFolder) -> None:
+    assert "optimizer_states" not in torch.load(run.best, weights_only=True)
+
+
+def test_a_finished_run_returns_at_once(run: RunFolder, tiny: list[str]) -> None:
+    before = run.result.stat().st_mtime_ns
+    assert train(compose(tiny).config).path == run.path
+    assert run.result.stat().st_mtime_ns == before
+
+
+def test_changed_audio_or_labels_make_another_run(
+    run: RunFolder, tiny: list[str], tiny_corpus: Path, tmp_path: Path
+) -> None:
+    moved = tmp_path / "moved"
+    shutil.copytree(tiny_corpus.parent, moved, ignore=shutil.ignore_patterns("cache"))
+    assert train(compose([*tiny, f"corpus.root={moved / 'corpus.csv'}"]).config).id == run.id
+    rows = list(csv.reader((moved / "corpus.csv").open()))
+    rows[1][1] = "low"
+    with (moved / "corpus.csv").open("w", newline="") as out:
+        csv.writer(out).writerows(rows)
+    assert train(compose([*tiny, f"corpus.root={moved / 'corpus.csv'}"]).config).id != run.id
+
+
+class StopAfter(StopRequest):
+    """Asks for a stop in the middle of epoch 1."""
+
+    def on_train_batch_end(self, trainer: object = None, *_: object) -> None:
+        if trainer is not None and trainer.current_epoch == 1:  # type: ignore[attr-defined]
+            self.request("a test", 99)
+        super().on_train_batch_end()
+
+
+def test_a_stopped_run_resumes_to_the_same_weights(tiny: list[str], tmp_path: Path) -> None:
+    words = [*tiny, "model.dropout=0.3"]
+    config = compose(words).config
+    with pytest.raises(StoppedError) as caught:
+        train(config, StopAfter())
+    assert caught.value.exit_code == 99
+    stopped = next(Path(config.runs_dir).glob("table-*"))
+    assert not (stopped / "result.json").exists()
+    assert "a test" in (stopped / "run.log").read_text().splitlines()[-1]
+    resumed = train(config)
+    whole = train(replace(config, runs_dir=str(tmp_path / "whole")))
+    assert resumed.id == whole.id
+    for name, tensor in weights(whole).items():
+        assert torch.equal(tensor, weights(resumed)[name]), name
+    assert resumed.predictions.read_text() == whole.predictions.read_text()
+    assert [row["epoch"] for row in read_history(resumed.metrics)] == [0, 1, 2]
+
+
+def test_kill_9_and_again(tiny: list[str], tmp_path: Path) -> None:
+    words = [*tiny, "training.max_epochs=400", "training.patience=null"]
+    child = subprocess.Popen([sys.executable, "-m", "ser_lightning", "train", *words], stderr=subprocess.DEVNULL)
+    folder = None
+    deadline = time.monotonic() + 90
+    while time.monotonic() < deadline and not (folder and (folder / "checkpoints" / "last.ckpt").exists()):
+        folder = next((tmp_path / "runs").glob("table-*"), None)
+        time.sleep(0.05)
+    os.kill(child.pid, signal.SIGKILL)
+    child.wait()
+    assert folder is not None
+    assert not (folder / "result.json").exists()
+    assert (folder / "lock").exists()
+    again = compose([*words]).config
+    with pytest.raises(StoppedError):
+        train(again, StopAfterResume())
+    assert int(read_history(folder / "metrics.csv")[-1]["epoch"] or 0) >= 1
+
+
+class StopAfterResume(StopRequest):
+    """Asks for a stop in the second epoch after the start, whichever that is."""
+
+    def on_train_start(self, trainer: object, module: object) -> None:
+        self.began = trainer.current_epoch  # type: ignore[attr-defined]
+        assert self.began > 0, "it began anew"
+
+    def on_train_batch_end(self, trainer: object = None, *_: object) -> None:
+        if trainer is not None and trainer.current_epoch > self.began:  # type: ignore[attr-defined]
+            self.request("a test", 99)
+        super().on_train_batch_end()
+
+
+def test_a_living_owner_is_named(tiny: list[str]) -> None:
+    config = compose(tiny).config
+
+    class Meddler(StopRequest):
+        def on_train_start(self, *_: object) -> None:
+            with pytest.raises(UserError, match=f"process {os.getpid()} on .* is working on this run"):
+                train(config)
+            self.asked = True
+
+    meddler = Meddler()
+    train(config, meddler)
+    assert meddler.asked
+
+
+def test_a_nan_stops_the_run_with_its_utterances(tiny: list[str]) -> None:
+    with pytest.raises(NonFiniteLossError, match=r"utterances s\d_(high|low)_\d"):
+        train(
+            compose(
+                [
+                    *tiny,
+                    "training.learning_rate=1e38",
+                    "training.optimizer=sgd",
+                    "training.gradient_clip_val=null",
+                ]
+            ).config
+        )
+
+
+def test_another_seed_gives_another_result_and_the_same_seed_the_same(
+    run: RunFolder, tiny: list[str], tmp_path: Path
+) -> None:
+    other = train(compose([*tiny, "seed=1"]).config)
+    same = train(compose([*tiny, f"runs_dir={tmp_path / 'again'}"]).config)
+    assert same.predictions.read_text() == run.predictions.read_text()
+    assert other.predictions.read_text() != run.predictions.read_text()
+
+
+def test_features_read_from_the_store_give_the_same_result(run: RunFolder, tiny: list[str], tmp_path: Path) -> None:
+    mapped = train(
+        compose(
+            [*tiny, f"runs_dir={tmp_path / 'mapped'}", "training.keep_on_device=no", "training.num_workers=1"]
+        ).config
+    )
+    assert mapped.id == run.id
+    assert mapped.predictions.read_text() == run.predictions.read_text()
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["model=ds_lstm"],
+        ["model=fused"],
+        ["model=cnn_lstm"],
+        ["model=fused", "training.precision=bf16-mixed"],
+        [
+            "features.mfcc.normalise=utterance",
+            "training.class_weights=balanced",
+            "training.label_smoothing=0.1",
+        ],
+        [
+            "model=ds_lstm",
+            "model.hidden_dim=8",
+            "training.spec_augment.time_masks=2",
+            "training.spec_augment.mel_masks=1",
+            "training.accumulate_grad_batches=2",
+        ],
+    ],
+)
+def test_models_and_options_run_through(tiny: list[str], words: list[str]) -> None:
+    base = [word for word in tiny if not (word.startswith("model") and any(w.startswith("model=") for w in words))]
+    result = train(compose([*base, *words, "training.max_epochs=1"]).config).read_result()
+    assert result["validation"]["n"] == 6
+
+
+def test_a_speaker_dependent_split_marks_the_result(tiny: list[str]) -> None:
+    words = [word for word in tiny if not word.startswith("split.")]
+    run = train(compose([*words, "split=random_kfold", "training.max_epochs=1"]).config)
+    assert run.read_result()["labels"] == ["speaker_dependent"]
+
+
+def test_an_accelerator_that_is_not_there_is_an_error() -> None:
+    if torch.cuda.is_available():
+        pytest.skip("there is a GPU here")
+    with pytest.raises(UserError, match=r"training\.accelerator=cuda: not available"):
+        find_device("cuda")

@@ -1,0 +1,120 @@
+"""Offline runs read back with wandb's own reader: identity, configuration, history, end."""
+
+import json
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ser_lightning.config.compose import compose
+from ser_lightning.config.schema import Tracking
+from ser_lightning.runs.evaluate import evaluate
+from ser_lightning.runs.folder import RunFolder
+from ser_lightning.runs.train import train
+from ser_lightning.tracking.wandb import Identity, tracked
+from ser_lightning.training.stopping import StoppedError, StopRequest
+
+
+@pytest.fixture
+def words(tiny: list[str]) -> list[str]:
+    return [*tiny, "tracking.mode=offline", "tracking.project=p", "tracking.tags=[mine]"]
+
+
+def segments(run: RunFolder) -> list[Path]:
+    return sorted((run.path / "wandb").glob("offline-run-*"))
+
+
+def records(segment: Path) -> list[dict[str, Any]]:
+    command = [sys.executable, "-m", "wandb", "leet", "inspect", str(segment), "--json"]
+    shown = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    return [json.loads(line) for line in shown.splitlines()]
+
+
+def summary(segment: Path) -> dict[str, Any]:
+    command = [sys.executable, "-m", "wandb", "leet", "inspect", str(segment), "--summary", "--json"]
+    return json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)  # type: ignore[no-any-return]
+
+
+def test_what_an_engineer_filters_by_is_there(words: list[str]) -> None:
+    run = train(compose(words).config)
+    (segment,) = segments(run)
+    found, rows = summary(segment), records(segment)
+    assert found["run_id"] == f"{run.id}-1"
+    assert (found["project"], found["name"], found["state"], found["exit_code"]) == (
+        "p", "mfcc_lstm table seed 0", "finished", 0,
+    )  # fmt: skip
+    assert found["tags"] == ["mfcc_lstm", "mine", "speakers", "table"] or set(found["tags"]) == {
+        "mfcc_lstm", "mine", "speakers", "table",
+    }  # fmt: skip
+    assert found["config"]["model"]["hidden_dim"] == 8
+    assert found["config"]["features"]["fine"]["n_mels"] == 40
+    opened = next(row["run"] for row in rows if row["type"] == "run")
+    assert (opened["run_group"], opened["job_type"]) == ("default", "train")
+    history = [row["history"]["item"] for row in rows if row["type"] == "history"]
+    uar = {item["epoch"]: item["validation/uar"] for item in history if "validation/uar" in item}
+    assert sorted(uar) == [0, 1, 2]
+    assert max(uar.values()) == pytest.approx(run.read_result()["validation"]["uar"], abs=1e-6)
+    metrics = [row["metric"] for row in rows if row["type"] == "metric"]
+    assert any(m.get("glob_name") == "*" and m.get("step_metric") == "epoch" for m in metrics)
+    assert found["summary"]["final/validation/uar"] == run.read_result()["validation"]["uar"]
+    assert found["summary"]["validation/confusion_table"]["nrows"] == 4
+    assert found["summary"]["validation/confusion_matrix"]["_type"] == "image-file"
+
+
+class StopAtOnce(StopRequest):
+    def on_train_batch_end(self, trainer: object = None, *_: object) -> None:
+        self.request("a test", 99)
+        super().on_train_batch_end()
+
+
+def test_the_id_is_kept_over_a_resume_and_an_evaluation_and_new_after_a_removal(words: list[str]) -> None:
+    config = compose(words).config
+    with pytest.raises(StoppedError):
+        train(config, StopAtOnce())
+    run = evaluate(train(config))
+    found = [summary(segment) for segment in segments(run)]
+    assert [one["run_id"] for one in found] == [f"{run.id}-1"] * 3
+    assert [one["exit_code"] for one in found] == [99, 0, 0]
+    assert "final/test/uar" in found[-1]["summary"]
+    shutil.rmtree(run.path)
+    assert {summary(one)["run_id"] for one in segments(train(config))} == {f"{run.id}-2"}
+
+
+def test_off_leaves_nothing_and_does_not_import_wandb_run(words: list[str]) -> None:
+    import wandb
+
+    run = train(compose([*words, "tracking.mode=off"]).config)
+    assert not (run.path / "wandb").exists()
+    assert wandb.run is None
+
+
+def test_a_server_that_does_not_answer_is_said_and_costs_seconds(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("WANDB_BASE_URL", "http://127.0.0.1:9")
+    began = time.monotonic()
+    with tracked(Tracking(mode="online"), Identity("x", "x", "g", "train", ()), {}, tmp_path) as logger:
+        assert logger is not None
+    assert time.monotonic() - began < 20
+    assert "127.0.0.1:9 does not answer" in capsys.readouterr().err.replace("\n", " ")
+    assert len(list((tmp_path / "wandb").glob("offline-run-*"))) == 1
+
+
+def test_telemetry_is_off_inside_and_the_environment_is_left_as_it_was(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import os
+
+    monkeypatch.delenv("WANDB_ERROR_REPORTING", raising=False)
+    monkeypatch.setenv("WANDB_SILENT", "false")
+    before = dict(os.environ)
+    with tracked(Tracking(), Identity("x", "x", "g", "train", ()), {}, tmp_path):
+        assert os.environ["WANDB_ERROR_REPORTING"] == "false"
+        assert os.environ["WANDB_SILENT"] == "false"
+    assert {k: v for k, v in os.environ.items() if k.startswith("WANDB_ER")} == {
+        k: v for k, v in before.items() if k.startswith("WANDB_ER")
+    }

@@ -1,0 +1,113 @@
+"""Loss, class weights, schedules and scores against plain recomputation."""
+
+import pytest
+import torch
+from torch import nn
+
+from ser_lightning.config.schema import Training
+from ser_lightning.data.batching import Batch
+from ser_lightning.data.normalise import Normaliser
+from ser_lightning.models.output import Output
+from ser_lightning.training.module import NonFiniteLossError, SERModule
+from ser_lightning.training.optimisation import class_weights, optimizer, schedule
+
+
+class TwoHeads(nn.Module):
+    """The mean of the frames, taken as one head's logits and, doubled, as the other's."""
+
+    def forward(self, features: dict[str, torch.Tensor], lengths: dict[str, torch.Tensor]) -> Output:
+        logits = features["x"].mean(1)
+        return Output(logits, ((0.3, logits), (0.7, 2 * logits)))
+
+
+def module(settings: Training | None = None, weights: torch.Tensor | None = None) -> SERModule:
+    return SERModule(
+        TwoHeads(),
+        Normaliser({"x": "none"}, {"x": 3}),
+        settings or Training(),
+        ["a", "b", "c"],
+        weights=weights,
+        ids={"train": ["u0", "u1", "u2", "u3"]},
+    )
+
+
+def batch(x: torch.Tensor) -> Batch:
+    return Batch(
+        {"x": x},
+        {"x": torch.full((len(x),), x.shape[1])},
+        torch.tensor([0, 1, 2, 2])[: len(x)],
+        torch.arange(len(x)),
+    )
+
+
+def cross_entropy(logits: torch.Tensor, labels: torch.Tensor, weights: torch.Tensor, smoothing: float) -> torch.Tensor:
+    """torch's documented formula with weights and label smoothing, written out."""
+    logs = logits.double() - logits.double().logsumexp(1, keepdim=True)
+    hard = -(weights[labels] * logs[range(len(labels)), labels]).sum()
+    soft = -(weights * logs).sum()
+    return ((1 - smoothing) * hard + smoothing / logits.shape[1] * soft) / weights[labels].sum()
+
+
+@pytest.mark.parametrize("smoothing", [0.0, 0.2])
+@pytest.mark.parametrize("weighted", [False, True])
+def test_loss_is_the_weighted_sum_of_the_heads_cross_entropies(smoothing: float, weighted: bool) -> None:
+    weights = torch.tensor([0.5, 1.0, 2.0]) if weighted else None
+    one = batch(torch.randn(4, 5, 3))
+    ser = module(Training(label_smoothing=smoothing), weights)
+    logits, used = one.features["x"].mean(1), (weights if weighted else torch.ones(3)).double()
+    expected = 0.3 * cross_entropy(logits, one.labels, used, smoothing) + 0.7 * cross_entropy(
+        2 * logits, one.labels, used, smoothing
+    )
+    assert ser.loss(ser(one), one.labels).item() == pytest.approx(expected.item(), rel=1e-5)
+
+
+def test_balanced_class_weights_by_hand() -> None:
+    found = class_weights([0, 0, 0, 1, 2, 2], 3, Training(class_weights="balanced"))
+    assert found is not None
+    assert found.tolist() == pytest.approx([6 / 9, 6 / 3, 6 / 6])
+    assert class_weights([0, 1], 2, Training()) is None
+
+
+def rates(settings: Training) -> list[float]:
+    over = optimizer([nn.Parameter(torch.zeros(1))], settings)
+    steps = schedule(over, settings)
+    found = []
+    for _ in range(settings.max_epochs):
+        found.append(over.param_groups[0]["lr"])
+        over.step()
+        if steps:
+            steps.step()
+    return found
+
+
+def test_schedules_by_hand() -> None:
+    assert rates(Training(max_epochs=3, learning_rate=0.1)) == [0.1] * 3
+    paper = Training(max_epochs=6, learning_rate=0.8, schedule="steps", milestones=[1, 2, 4], gamma=0.5)
+    assert rates(paper) == pytest.approx([0.8, 0.4, 0.2, 0.2, 0.1, 0.1])
+    cosine = rates(Training(max_epochs=4, learning_rate=1.0, schedule="cosine"))
+    assert cosine == pytest.approx([1.0, 0.5 + 0.5 * 0.5**0.5, 0.5, 0.5 - 0.5 * 0.5**0.5])
+
+
+@pytest.mark.parametrize("name", ["adam", "adamw", "sgd"])
+def test_optimisers_move_downhill(name: str) -> None:
+    parameter = nn.Parameter(torch.ones(1))
+    over = optimizer([parameter], Training(optimizer=name, learning_rate=0.1))  # type: ignore[arg-type]
+    parameter.square().sum().backward()
+    over.step()
+    assert parameter.item() < 1
+
+
+def test_a_non_finite_loss_names_its_utterances() -> None:
+    broken = batch(torch.full((2, 5, 3), float("nan")))._replace(rows=torch.tensor([3, 1]))
+    with pytest.raises(NonFiniteLossError, match="utterances u3, u1"):
+        module().training_step(broken, 0)
+
+
+def test_spec_augment_is_for_training_only() -> None:
+    settings = Training()
+    settings.spec_augment.time_masks, settings.spec_augment.time_fraction = 2, 0.9
+    ser = SERModule(TwoHeads(), Normaliser({"x": "none"}, {"x": 3}), settings, ["a", "b", "c"], masked=["x"])
+    one = batch(torch.ones(4, 50, 3))
+    torch.manual_seed(0)
+    assert not torch.equal(ser.train()(one).logits, torch.ones(4, 3))
+    assert torch.equal(ser.eval()(one).logits, torch.ones(4, 3))
