@@ -16,6 +16,7 @@ TABLES: dict[str, dict[str, str]] = {
     "corpus": {
         "emodb": "ser_lightning.corpora.emodb:EmoDB",
         "ravdess": "ser_lightning.corpora.ravdess:RAVDESS",
+        "savee": "ser_lightning.corpora.savee:SAVEE",
         "table": "ser_lightning.corpora.table:Table",
         "demo": "ser_lightning.corpora.demo:Demo",
     },

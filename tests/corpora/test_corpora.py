@@ -27,7 +27,7 @@ def test_each_choice_names_a_corpus_and_says_what_it_is(path: Path) -> None:
     assert yaml.safe_load(text)["name"] in TABLES["corpus"]
 
 
-@pytest.mark.parametrize(("name", "number"), [("emodb", 7), ("ravdess", 8), ("demo", 4)])
+@pytest.mark.parametrize(("name", "number"), [("emodb", 7), ("ravdess", 8), ("savee", 7), ("demo", 4)])
 def test_every_class_has_one_code(name: str, number: int) -> None:
     values = yaml.safe_load((CONF / f"{name}.yaml").read_text(encoding="utf-8"))
     assert len(set(values["classes"])) == number
