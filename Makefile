@@ -1,7 +1,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: install demo test lint types tests clean
+.PHONY: install demo test lint types tests slow clean
 
 install: .venv/installed            ## the virtual environment .venv with the package
 
@@ -19,6 +19,9 @@ types: .venv/installed-dev
 
 tests: .venv/installed-dev
 	$(BIN)/pytest
+
+slow: .venv/installed-dev           ## trainings on real speech, about half an hour
+	$(BIN)/pytest -m slow
 
 clean:                              ## what demo and the tests left; not .venv, not runs
 	rm -rf demo_corpus .ser_cache .pytest_cache .mypy_cache .ruff_cache

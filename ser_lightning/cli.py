@@ -32,7 +32,7 @@ VERBS = {
         "ser_lightning.runs.demo:demo",
         "train and evaluate on a synthetic corpus, from nothing",
         words=("experiment=demo_fused",),
-        shown=SUMMARY,
+        shown="ser_lightning.runs.demo:show",
     ),
     "config": Verb(
         "ser_lightning.config.show:show", "print the composed configuration and where each value comes from"

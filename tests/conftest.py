@@ -7,6 +7,8 @@ import numpy as np
 import pytest
 import soundfile
 
+import ser_lightning  # noqa: F401  first: it sets how threads wait, which torch reads when it loads
+
 ROOT = Path(__file__).resolve().parents[1]
 SHARED = ROOT.parent / "shared" / "data"
 SPEAKERS, CLASSES, TAKES = 6, ("high", "low"), 3

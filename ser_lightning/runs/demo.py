@@ -2,6 +2,7 @@
 
 from ser_lightning.config.schema import Config
 from ser_lightning.console import console
+from ser_lightning.runs import summary
 from ser_lightning.runs.evaluate import evaluate
 from ser_lightning.runs.folder import RunFolder
 from ser_lightning.runs.train import train
@@ -16,6 +17,10 @@ Next:
 
 def demo(config: Config) -> RunFolder:
     """Synthesise the corpus, train, choose on validation speakers, score unseen ones."""
-    run = evaluate(train(config), config)
-    console.print(NEXT, highlight=False, markup=False)
-    return run
+    return evaluate(train(config), config)
+
+
+def show(run: RunFolder) -> None:
+    """Scores, places, and what to type next."""
+    summary.show(run)
+    console.print(NEXT, highlight=False, markup=False, soft_wrap=True)

@@ -1,6 +1,7 @@
 """run.log: what a training said, with times, the reason of its end last."""
 
 import logging
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,6 +12,7 @@ LOGGERS = ("ser_lightning", *LIGHTNING, "py.warnings")
 
 def quieten() -> None:
     """Keep Lightning's information out of the terminal; warnings stay, and run.log has all."""
+    warnings.filterwarnings("ignore", message=".*LeafSpec.*")  # Lightning's own use of torch
     for name in LIGHTNING:
         for handler in logging.getLogger(name).handlers:
             if isinstance(handler, logging.StreamHandler) and not isinstance(handler, logging.FileHandler):

@@ -1,6 +1,7 @@
 """What every run needs before a model: the corpus scanned, the split proven, the features in the store."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -94,7 +95,8 @@ class Prepared:
     def fill(self, streams: Sequence[str], utterances: Sequence[Utterance]) -> dict[str, int]:
         """Compute the features that the store lacks; returns how many a stream."""
         wanted = {name: self.extractors[name] for name in streams}
-        return fill(self._store, wanted, [(u.digest, u.path) for u in utterances])
+        with one_thread():
+            return fill(self._store, wanted, [(u.digest, u.path) for u in utterances])
 
     def data(self, parts: Assignment, wanted: Sequence[Part], streams: Sequence[str], device: torch.device) -> SERData:
         """Batches of the wanted parts, whose features are filled first."""
@@ -120,6 +122,17 @@ class Prepared:
         return PartRows(
             [u.id for u in utterances], [u.digest for u in utterances], [number[u.label] for u in utterances]
         )
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """An utterance is too short to share among threads, which only wait for each other where cores are busy."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def prepare(config: Config) -> Prepared:

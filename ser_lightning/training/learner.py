@@ -8,7 +8,7 @@ from typing import Any
 import lightning as L
 import numpy as np
 import torch
-from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint, RichProgressBar
+from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint
 from lightning.pytorch.loggers import Logger
 from numpy.typing import NDArray
 
@@ -22,6 +22,7 @@ from ser_lightning.models.stream import StreamShape
 from ser_lightning.training.history import History
 from ser_lightning.training.module import SERModule
 from ser_lightning.training.optimisation import class_weights
+from ser_lightning.training.progress import progress
 from ser_lightning.training.stopping import StopRequest, on_signals
 
 MONITOR = "validation/uar"
@@ -115,7 +116,7 @@ class LightningLearner:
             History(folder.parent / "metrics.csv"),
             ModelCheckpoint(filename="best", monitor=MONITOR, mode="max", save_weights_only=True, **keep),
             *([EarlyStopping(MONITOR, mode="max", patience=training.patience)] if training.patience else []),
-            *([RichProgressBar(leave=False)] if console.is_terminal else []),
+            progress(),
             # After the others, so that the state it saves is theirs at the epoch's end.
             ModelCheckpoint(filename="last", save_top_k=1, monitor=None, save_on_train_epoch_end=True, **keep),
         ]

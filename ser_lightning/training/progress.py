@@ -1,0 +1,23 @@
+"""How a training shows where it is: a bar in a terminal, a line an epoch in a log."""
+
+import lightning as L
+from lightning.pytorch.callbacks import RichProgressBar
+
+from ser_lightning.console import console
+
+
+def progress() -> L.Callback:
+    return RichProgressBar(leave=False) if console.is_terminal else EpochLines()
+
+
+class EpochLines(L.Callback):
+    """One line an epoch."""
+
+    def on_train_epoch_end(self, trainer: L.Trainer, module: L.LightningModule) -> None:
+        if not trainer.is_global_zero:
+            return
+        seen = {name: float(value) for name, value in trainer.callback_metrics.items() if "/" in name}
+        parts = (
+            f"{part}: loss {seen[f'{part}/loss']:.3f} UAR {seen[f'{part}/uar']:.3f}" for part in ("train", "validation")
+        )
+        console.print(f"epoch {trainer.current_epoch} of {trainer.max_epochs}   {'   '.join(parts)}", soft_wrap=True)

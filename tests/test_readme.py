@@ -1,0 +1,69 @@
+"""Every command of the README runs."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from ser_lightning.cli import main
+
+ROOT = Path(__file__).resolve().parents[1]
+TEXT = (ROOT / "README.md").read_text(encoding="utf-8")
+LINES = [line for block in re.findall(r"```sh\n(.*?)```", TEXT, re.DOTALL) for line in block.splitlines() if line]
+COMMANDS = [line.partition("  #")[0].strip() for line in LINES]
+SER = [command for command in COMMANDS if command.startswith("ser ")]
+QUICK = ["training.max_epochs=1", "training.limit_train_batches=1", "training.batch_size=4"]
+
+
+def test_nothing_in_a_block_is_left_out() -> None:
+    others = set(COMMANDS) - set(SER)
+    assert others == {"make demo", "make test", ". .venv/bin/activate"}
+
+
+@pytest.mark.parametrize("target", ["demo", "test", "slow", "install"])
+def test_make_targets_are_there(target: str) -> None:
+    subprocess.run(["make", "--dry-run", target], cwd=ROOT, check=True, capture_output=True)
+
+
+@pytest.fixture
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, real_speech: Path, tiny_corpus: Path) -> dict[str, str]:
+    """Stands in an empty folder; what the README's capitals mean there."""
+    monkeypatch.chdir(tmp_path)
+    return {"PATH": str(real_speech / "emodb"), "my.csv": str(tiny_corpus), "[angry,calm]": "[high,low]"}
+
+
+@pytest.mark.parametrize("command", [command for command in SER if "evaluate" not in command])
+def test_ser_commands(command: str, place: dict[str, str]) -> None:
+    for name, meant in place.items():
+        command = command.replace(name, meant)
+    words = list(re.findall(r"(?:\{[^}]*\}|\S)+", command))[1:]
+    trains = words[0] == "train" and "--help" not in words
+    assert main([*words, *(QUICK if trains else [])]) == 0
+    if trains:
+        run = next(Path("runs").glob("*-*"))
+        assert main(["evaluate", run.name]) == 0
+        assert "test" in (run / "result.json").read_text()
+
+
+def test_python_example(tmp_path: Path) -> None:
+    (code,) = re.findall(r"```python\n(.*?)```", TEXT, re.DOTALL)
+    quick = code.replace(
+        '"experiment=demo_fused"',
+        f'"experiment=demo_fused", "corpus.speakers=5", "corpus.utterances=1", {", ".join(map(repr, QUICK))}',
+    )
+    done = subprocess.run([sys.executable, "-c", quick], cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert 0 <= float(done.stdout) <= 1
+
+
+@pytest.mark.parametrize("row", re.findall(r"^\| .* \| (`.*`.*) \|$", TEXT, re.MULTILINE))
+def test_overrides_of_the_table_compose(row: str) -> None:
+    for group in re.findall(r"`([^`]*=[^`]*)`", row):
+        words = [word for word in re.findall(r"(?:\{[^}]*\}|\S)+", group) if not word.endswith("...")]
+        assert main(["config", *words]) == 0
+
+
+def test_pictures_and_links_are_there() -> None:
+    for target in re.findall(r"\]\(([^)h#][^)]*)\)", TEXT):
+        assert (ROOT / target).exists(), target
