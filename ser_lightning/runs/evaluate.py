@@ -10,6 +10,7 @@ from ser_lightning.errors import UserError
 from ser_lightning.evaluation.predictions import Predictions
 from ser_lightning.files import read_csv, write_json
 from ser_lightning.runs.folder import RunFolder
+from ser_lightning.runs.lock import owned
 from ser_lightning.runs.logs import logged_to
 from ser_lightning.runs.prepare import Prepared, prepare
 from ser_lightning.runs.train import draw, find_device, predictions, wandb_identity
@@ -30,7 +31,7 @@ def evaluate(run: RunFolder, config: Config | None = None) -> RunFolder:
     """
     if not run.finished:
         raise UserError(f"run {run.id} is not finished; start its `ser train` again first")
-    with run.lock(), logged_to(run.log):
+    with owned(run.lock), logged_to(run.log):
         if "test" not in run.read_result():
             _evaluate(run, config or run.read_config())
     return run

@@ -1,12 +1,9 @@
-"""A run is a folder: its files, its lock, and what says that it is finished."""
+"""A run is a folder: its files, and what says that it is finished."""
 
 import json
-import os
 import platform
-import socket
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
@@ -77,52 +74,9 @@ class RunFolder:
     def attempt(self) -> int:
         return int((self.path.parent / ".attempts" / self.id).read_text())
 
-    @contextmanager
-    def lock(self) -> Iterator[None]:
-        """Own the folder.
-
-        Raises:
-            UserError: a living process has it; its host and process number are named.
-        """
-        path = self.path / "lock"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        mine = {"host": socket.gethostname(), "pid": os.getpid()}
-        while True:
-            try:
-                with path.open("x", encoding="utf-8") as out:
-                    json.dump(mine, out)
-                break
-            except FileExistsError:
-                _take_over(path)
-        try:
-            yield
-        finally:
-            path.unlink(missing_ok=True)
-
-
-def _take_over(path: Path) -> None:
-    """Remove a lock whose owner has died on this host."""
-    try:
-        owner = json.loads(path.read_text(encoding="utf-8"))
-    except (FileNotFoundError, ValueError):
-        owner = {}
-    if owner.get("host") == socket.gethostname() and not _alive(owner["pid"]):
-        path.unlink(missing_ok=True)
-        return
-    raise UserError(
-        f"{path.parent}: process {owner.get('pid', '?')} on {owner.get('host', '?')} is working on this run; "
-        f"wait for it, or remove {path} if that process is gone"
-    )
-
-
-def _alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
+    @property
+    def lock(self) -> Path:
+        return self.path / "lock"
 
 
 def open_run(name: str, words: Sequence[str] = ()) -> tuple[RunFolder, Config]:

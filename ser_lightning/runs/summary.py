@@ -13,6 +13,9 @@ def show(run: RunFolder) -> None:
     """Scores by part, and where things lie."""
     result = run.read_result()
     parts = [part for part in ("validation", "test") if part in result]
+    labels = f" ({', '.join(result['labels'])})" if result["labels"] else ""
+    epochs = f"epoch {result['checkpoint']['epoch']} kept of {result['epochs']}"
+    console.print(f"\n[bold]{result['id']}[/bold]{labels}: {epochs}", soft_wrap=True, highlight=False)
     console.print(_table(result, parts))
     for label, path in (
         ("confusion matrix", run.confusion(parts[-1])),
@@ -26,11 +29,7 @@ def show(run: RunFolder) -> None:
 
 
 def _table(result: dict[str, Any], parts: Sequence[str]) -> Table:
-    labels = f" ({', '.join(result['labels'])})" if result["labels"] else ""
-    table = Table(
-        title=f"{result['id']}{labels}, epoch {result['checkpoint']['epoch']} of {result['epochs']}",
-        title_justify="left",
-    )
+    table = Table()
     table.add_column("")
     for part in parts:
         table.add_column(part, justify="right")

@@ -22,6 +22,7 @@ from ser_lightning.evaluation.pictures import confusion_png, curves_png
 from ser_lightning.evaluation.predictions import Predictions
 from ser_lightning.files import write_csv, write_json
 from ser_lightning.runs.folder import RunFolder
+from ser_lightning.runs.lock import owned
 from ser_lightning.runs.logs import logged_to, quieten
 from ser_lightning.runs.prepare import Prepared, prepare
 from ser_lightning.tracking.wandb import Identity, log_scores, tracked
@@ -43,16 +44,14 @@ def train(config: Config, stop: StopRequest | None = None) -> RunFolder:
     if run.finished:
         console.print(f"run {run.id} is finished already")
         return run
-    with run.lock(), logged_to(run.log):
-        attempt = run.begin(config)
-        began = time.monotonic()
-        _train(prepared, run, attempt, device, stop or StopRequest(), began)
+    with owned(run.lock), logged_to(run.log):
+        if not run.finished:  # by another process, since it was asked above
+            _train(prepared, run, run.begin(config), device, stop or StopRequest())
     return run
 
 
-def _train(
-    prepared: Prepared, run: RunFolder, attempt: int, device: torch.device, stop: StopRequest, began: float
-) -> None:
+def _train(prepared: Prepared, run: RunFolder, attempt: int, device: torch.device, stop: StopRequest) -> None:
+    began = time.monotonic()
     config, classes = prepared.config, prepared.corpus.classes
     parts, proof = prepared.split()
     write_split(run, prepared.corpus.utterances, parts, proof)

@@ -246,3 +246,24 @@ def test_an_accelerator_that_is_not_there_is_an_error() -> None:
         pytest.skip("there is a GPU here")
     with pytest.raises(UserError, match=r"training\.accelerator=cuda: not available"):
         find_device("cuda")
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_a_signal_ends_the_command_with_its_code_and_the_run_resumable(
+    tiny: list[str], tmp_path: Path, number: int, code: int
+) -> None:
+    words = [*tiny, "training.max_epochs=4000", "training.patience=null"]
+    child = subprocess.Popen(
+        [sys.executable, "-m", "ser_lightning", "train", *words], stderr=subprocess.PIPE, text=True
+    )
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline and not list((tmp_path / "runs").glob("*/checkpoints/last.ckpt")):
+        time.sleep(0.05)
+    child.send_signal(number)
+    _, said = child.communicate(timeout=30)
+    assert child.returncode == code
+    assert signal.Signals(number).name in said
+    assert "Traceback" not in said
+    (run,) = (tmp_path / "runs").glob("table-*")
+    assert not (run / "lock").exists()
+    assert (run / "checkpoints" / "last.ckpt").exists()
