@@ -11,7 +11,6 @@ from ser_lightning.config.compose import compose
 from ser_lightning.config.show import print_choices
 from ser_lightning.console import console
 from ser_lightning.errors import ConfigError, UserError
-from ser_lightning.runs.folder import open_run
 
 
 @dataclass(frozen=True)
@@ -60,6 +59,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except UserError as error:
         console.print(f"ser: {error}", style="red", markup=False, highlight=False, soft_wrap=True)
         return error.exit_code
+    except KeyboardInterrupt:
+        console.print("ser: interrupted", style="red")
+        return 130
 
 
 def _main(words: list[str]) -> int:
@@ -100,11 +102,12 @@ def _run(name: str, verb: Verb, options: argparse.Namespace, words: list[str]) -
         print_choices(options.conf)
         return 0
     if verb.run:
-        found = open_run(*_run_and_overrides(name, words))
+        found = load("ser_lightning.runs.folder:open_run")(*_run_and_overrides(name, words))
         result = load(verb.target)(*found)
     else:
-        composed = compose([*verb.words, *words], options.conf)
-        result = load(verb.target)(composed if name == "config" else composed.config)
+        showing = name == "config"
+        composed = compose([*verb.words, *words], options.conf, complete=not showing)
+        result = load(verb.target)(composed if showing else composed.config)
     if verb.shown:
         load(verb.shown)(result)
     return 0

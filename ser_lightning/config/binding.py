@@ -2,14 +2,16 @@
 
 import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import field, fields, is_dataclass, make_dataclass
+from dataclasses import field, fields, make_dataclass
 from typing import Any, get_type_hints
 
 from omegaconf import OmegaConf, SCMode
 from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBaseException
 
-from ser_lightning.config.components import TABLES, hint, target
-from ser_lightning.config.schema import NAMED, STREAM, Config, Tracking, Training
+from ser_lightning.config.checks import check
+from ser_lightning.config.components import table, target
+from ser_lightning.config.schema import NAMED, STREAM, Config, SpecAugment, Tracking, Training
+from ser_lightning.config.shapes import MISSING, check_shapes, check_stream, missing_keys, type_at
 from ser_lightning.config.signature import schema
 from ser_lightning.errors import ConfigError
 
@@ -19,10 +21,7 @@ def config_type(tree: Mapping[str, Any]) -> type:
     parts = [
         (section, _component(section, tree.get(section, {}), "name", NAMED)) for section in ("corpus", "split", "model")
     ]
-    streams = [
-        (name, _component("extractor", stream, "extractor", STREAM))
-        for name, stream in tree.get("features", {}).items()
-    ]
+    streams = [(name, _stream(name, settings)) for name, settings in _features(tree).items()]
     rows = [*parts, ("features", make_dataclass("Features", _factories(streams)))]
     return make_dataclass("Configuration", _factories(rows), bases=(_Fixed,))
 
@@ -47,52 +46,74 @@ _Fixed = make_dataclass(
 )
 
 
+def _features(tree: Mapping[str, Any]) -> Mapping[str, Any]:
+    features = tree.get("features", {})
+    if not isinstance(features, dict):
+        raise ConfigError("`features` is a mapping: streams by name, each with its `extractor`")
+    return features
+
+
+def _stream(name: str, settings: Any) -> type:
+    check_stream(name, settings)
+    return _component("extractor", settings, "extractor", STREAM)
+
+
 def _component(kind: str, settings: Any, selector: str, common: Any) -> type:
     if not isinstance(settings, dict) or selector not in settings:
-        raise ConfigError(f"{kind}: give `{selector}`, one of {', '.join(TABLES[kind])}")
+        raise ConfigError(f"{kind}: give `{selector}`, one of {', '.join(table(kind))}")
     return schema(target(kind, settings[selector]), common)
 
 
-def type_at(kind: Any, key: str) -> Any:
-    """The schema's type of a dotted key; Any where the schema goes no deeper.
+def checked(kind: type, tree: Mapping[str, Any], origin: Mapping[str, str], complete: bool = True) -> Config:
+    """The typed configuration; unless it must be `complete`, missing values stay `???`.
 
     Raises:
-        ConfigError: the schema has no such key.
+        ConfigError: an unknown key, a wrong type, a value out of its range or a missing one.
     """
-    seen = ""
-    for part in key.split("."):
-        if not (isinstance(kind, type) and is_dataclass(kind)):
-            return Any
-        known = get_type_hints(kind)
-        if part not in known:
-            raise ConfigError(f"unknown key `{key}`{_where(seen)}{hint(part, known)}")
-        kind, seen = known[part], f"{seen}.{part}".lstrip(".")
-    return kind
 
+    def place(key: str) -> str:
+        return _place(key, origin)
 
-def _where(section: str) -> str:
-    return f" (`{section}` has no such key)" if section else ""
-
-
-def checked(kind: type, tree: Mapping[str, Any], origin: Mapping[str, str]) -> Config:
+    check_shapes(kind, tree, place)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error")
             merged = OmegaConf.merge(OmegaConf.structured(kind), tree)
+            for key in missing_keys(tree):  # merging leaves a default in place of `???`
+                OmegaConf.update(merged, key, MISSING, merge=False)
             missing = sorted(OmegaConf.missing_keys(merged))
-            plain: Any = OmegaConf.to_container(merged, resolve=True, structured_config_mode=SCMode.DICT)
+            if missing and complete:
+                raise ConfigError(f"missing value: give {' '.join(f'{key}=...' for key in missing)}")
+            # What refers to a missing value cannot be resolved and is left as it is written.
+            plain: Any = OmegaConf.to_container(merged, resolve=not missing, structured_config_mode=SCMode.DICT)
     except (OmegaConfBaseException, Warning) as error:
-        raise ConfigError(_message(error, kind, origin)) from error
-    if missing:
-        raise ConfigError(f"missing value: give {' '.join(f'{key}=...' for key in missing)}")
-    return Config(**plain | {name: OmegaConf.to_object(merged[name]) for name in ("training", "tracking")})  # type: ignore[index]
+        raise ConfigError(_message(error, kind, tree, origin)) from error
+    check(plain, place)
+    return _config(plain)
 
 
-def _message(error: Exception, kind: type, origin: Mapping[str, str]) -> str:
+def _config(plain: dict[str, Any]) -> Config:
+    training = plain["training"] | {"spec_augment": SpecAugment(**plain["training"]["spec_augment"])}
+    return Config(**plain | {"training": Training(**training), "tracking": Tracking(**plain["tracking"])})
+
+
+def _place(key: str, origin: Mapping[str, str]) -> str:
+    below = (file for name, file in origin.items() if name.startswith(f"{key}."))
+    source = origin.get(key) or next(below, None)
+    return f" (from {source})" if source and source != "command line" else ""
+
+
+def _message(error: Exception, kind: type, tree: Mapping[str, Any], origin: Mapping[str, str]) -> str:
     key = getattr(error, "full_key", None) or ""
-    source = next((file for name, file in origin.items() if name == key or name.startswith(f"{key}.")), None)
-    place = f" (from {source})" if source and source != "command line" else ""
+    place = _place(key, origin)
     if isinstance(error, ConfigKeyError | ConfigAttributeError):
+        section = key.partition(".")[0]
+        if place and origin.get(f"{section}.name") == "command line":
+            name = tree[section]["name"]
+            return (
+                f"{section}.name={name}: `{key}`{place} is no parameter of {name}; choose {section}={name} instead, "
+                "which brings its own values"
+            )
         try:
             type_at(kind, key)
         except ConfigError as unknown:

@@ -36,6 +36,9 @@ TABLES: dict[str, dict[str, str]] = {
         "ds_lstm": "ser_lightning.models.ds_lstm.model:DSLSTM",
         "fused": "ser_lightning.models.fused:Fused",
     },
+    "learner": {
+        "lightning": "ser_lightning.training.lightning_learner:LightningLearner",
+    },
 }
 
 
@@ -46,16 +49,32 @@ def hint(name: str, known: Iterable[str]) -> str:
     return f"; did you mean `{close[0]}`?" if close else f"; known: {', '.join(known) or 'none'}"
 
 
+def table(kind: str) -> dict[str, str]:
+    """`module:Class` of every component of `kind` by name: the project's own, then those of plug-ins.
+
+    Raises:
+        ConfigError: a plug-in takes the name of one of the project's own.
+    """
+    own = TABLES[kind]
+    added = {point.name: point.value for point in entry_points(group=f"ser_lightning.{kind}")}
+    for name in sorted(own.keys() & added.keys()):
+        raise ConfigError(
+            f"{kind} `{name}`: the plug-in {added[name]} hides the built-in {own[name]}; "
+            "give its entry point another name"
+        )
+    return own | added
+
+
 def target(kind: str, name: str) -> str:
     """The `module:Class` registered as `name` among the components of `kind`.
 
     Raises:
         ConfigError: no component of that kind has the name.
     """
-    table = TABLES[kind] | {p.name: p.value for p in entry_points(group=f"ser_lightning.{kind}")}
-    if name not in table:
-        raise ConfigError(f"unknown {kind} `{name}`{hint(str(name), table)}")
-    return table[name]
+    known = table(kind)
+    if name not in known:
+        raise ConfigError(f"unknown {kind} `{name}`{hint(str(name), known)}")
+    return known[name]
 
 
 def load(path: str) -> Any:
@@ -65,6 +84,16 @@ def load(path: str) -> Any:
 
 
 def build(kind: str, settings: Mapping[str, Any], *arguments: Any, selector: str = "name") -> Any:
-    """Construct the component that `settings[selector]` names from the other settings, by keyword."""
+    """Construct the component that `settings[selector]` names from the other settings, by keyword.
+
+    Raises:
+        ConfigError: there is no such component, or its constructor refuses a value.
+        UserError: what the component itself says.
+    """
+    name = settings[selector]
     keywords = {key: value for key, value in settings.items() if key != selector}
-    return load(target(kind, settings[selector]))(*arguments, **keywords)
+    constructor = load(target(kind, name))
+    try:
+        return constructor(*arguments, **keywords)
+    except (TypeError, ValueError) as error:
+        raise ConfigError(f"{kind} `{name}`: {' '.join(str(error).split())}") from error

@@ -6,10 +6,11 @@ from pathlib import Path
 from typing import Any
 
 from ser_lightning.config import overrides, sources
-from ser_lightning.config.binding import checked, config_type, type_at
+from ser_lightning.config.binding import checked, config_type
 from ser_lightning.config.components import hint
 from ser_lightning.config.overrides import Override
 from ser_lightning.config.schema import Config
+from ser_lightning.config.shapes import type_at
 from ser_lightning.config.sources import GROUPS, Layer
 from ser_lightning.errors import ConfigError
 
@@ -25,25 +26,37 @@ class Composed:
     origin: Mapping[str, str]
 
 
-def compose(words: Sequence[str] = (), conf: str | None = None) -> Composed:
+def compose(words: Sequence[str] = (), conf: str | None = None, complete: bool = True) -> Composed:
     """Compose conf/ with overrides such as `experiment=emodb_fused model=ds_lstm model.hidden_dim=256`.
 
+    Missing values stay `???` if it need not be `complete`.
+
     Raises:
-        ConfigError: unknown key or choice, wrong type, missing value, Hydra-only syntax.
+        ConfigError: unknown key or choice, wrong type or range, missing value, Hydra-only syntax.
     """
     folders = sources.search_path(conf)
     given = overrides.parse(words)
-    picks = {o.key: o.text for o in given if o.key in GROUPS}
+    picks = {o.key: _choice(o, folders) for o in given if o.key in GROUPS}
     tree, origin = _stack(_layers(picks, folders))
+    if "corpus.name" not in origin:
+        corpora, experiments = (", ".join(sources.choices(group, folders)) for group in ("corpus", "experiment"))
+        raise ConfigError(f"no corpus: choose corpus=... ({corpora}) or experiment=... ({experiments})")
     if "experiment" in picks:
         tree["experiment"], origin["experiment"] = picks["experiment"], "command line"
     values = [o for o in given if o.key not in GROUPS]
-    return _bind(tree, origin, values)
+    return _bind(tree, origin, values, complete)
 
 
 def bind(tree: dict[str, Any], source: str, words: Sequence[str] = ()) -> Config:
     """Check a configuration that was resolved before, such as the `config.yaml` of a run folder, with overrides."""
     return _bind(*_stack([Layer(source, tree)]), overrides.parse(words)).config
+
+
+def _choice(pick: Override, folders: Sequence[Path]) -> str:
+    known = sources.choices(pick.key, folders)
+    if pick.text not in known and pick.key in SECTIONS:
+        overrides.refuse_value(pick, known)
+    return pick.text
 
 
 def _layers(picks: Mapping[str, str], folders: Sequence[Path]) -> list[Layer]:
@@ -93,25 +106,20 @@ def _put(tree: dict[str, Any], origin: dict[str, str], values: Mapping[str, Any]
             tree[key], origin[f"{prefix}{key}"] = value, source
 
 
-def _bind(tree: dict[str, Any], origin: dict[str, str], values: Sequence[Override]) -> Composed:
+def _bind(tree: dict[str, Any], origin: dict[str, str], values: Sequence[Override], complete: bool = True) -> Composed:
     for override in values:
         _put_early(tree, origin, override)
     kind = config_type(tree)
     for override in values:
-        _put(
-            tree,
-            origin,
-            _nested(override.key, overrides.value(override.text, type_at(kind, override.key))),
-            "",
-            "command line",
-        )
-    return Composed(checked(kind, tree, origin), origin)
+        parsed = overrides.value(override.text, type_at(kind, override.key))
+        _put(tree, origin, _nested(override.key, parsed), "", "command line")
+    return Composed(checked(kind, tree, origin, complete), origin)
 
 
 def _put_early(tree: dict[str, Any], origin: dict[str, str], override: Override) -> None:
     """What decides the schema itself: which component a section names, and streams given whole."""
     section, _, rest = override.key.partition(".")
-    whole = section == "features" and rest.count(".") == 0 and override.text.startswith("{")
+    whole = section == "features" and rest != "" and "." not in rest
     if whole or rest == "name" or (section == "features" and rest.endswith(".extractor")):
         parsed = overrides.value(override.text, Any if whole else str)
         _put(tree, origin, _nested(override.key, parsed), "", "command line")

@@ -2,7 +2,7 @@
 
 import re
 import types
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, get_args, get_origin
 
@@ -55,6 +55,23 @@ def _parse(word: str) -> Override:
     if not equals or not key:
         raise ConfigError(f"`{word}` is not an override: write key=value, for example training.max_epochs=5")
     return Override(key, text)
+
+
+def refuse_value(pick: Override, known: Iterable[str]) -> None:
+    """Tell someone who gives a group a value, as in `training={max_epochs: 3}`, how values are given.
+
+    Raises:
+        ConfigError: the text looks like a value: it does not begin with a letter, or is null, true or false.
+    """
+    if re.match("[A-Za-z]", pick.text) and pick.text not in ("null", "true", "false"):
+        return
+    values = value(pick.text, list[str])
+    leaves = values.items() if isinstance(values, dict) else ()
+    words = " ".join(f"{pick.key}.{key}={leaf if isinstance(leaf, str) else '...'}" for key, leaf in leaves)
+    raise ConfigError(
+        f"`{pick.key}={pick.text}`: {pick.key} takes a choice ({', '.join(known)}); "
+        f"values are given by their keys: write {words or f'{pick.key}.KEY=VALUE, such as training.max_epochs=3'}"
+    )
 
 
 def value(text: str, kind: Any) -> Any:

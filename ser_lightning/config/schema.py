@@ -22,14 +22,16 @@ class SpecAugment:
 
 @dataclass
 class Training:
-    """Optimisation. Names shared with Lightning's Trainer mean what they mean there."""
+    """Optimisation. Names shared with Lightning's Trainer mean what they mean there, or say where not."""
 
+    learner: str = "lightning"
+    """What fits: lightning trains a network."""
     max_epochs: int = 40
     """Epochs at the most."""
     batch_size: int = 32
     """Utterances a step and rank."""
     limit_train_batches: float | None = None
-    """Batches an epoch: a whole number counts them, a fraction below 1 is a share; null: all."""
+    """Batches an epoch: a whole number counts them (1 and 1.0 are one batch), less than 1 is a share; null: all."""
     optimizer: Literal["adam", "adamw", "sgd"] = "adam"
     """Adam and AdamW with torch's default betas, SGD with momentum 0.9."""
     learning_rate: float = 1e-3

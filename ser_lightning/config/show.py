@@ -9,15 +9,23 @@ from rich.console import Console
 from rich.table import Table
 
 from ser_lightning.config.compose import Composed
+from ser_lightning.config.shapes import MISSING, missing_keys
 from ser_lightning.config.sources import GROUPS, choices, describe, search_path
+from ser_lightning.console import console
 
 
 def show(composed: Composed) -> None:
-    """The configuration as YAML on standard output, each value with the file or word it comes from."""
+    """The configuration as YAML on standard output, each value with the file or word it comes from.
+
+    Values still to be given are shown as `???` and listed on standard error.
+    """
     lines = list(_lines(asdict(composed.config), composed.origin, "", 0))
     width = min(max(len(text) for text, _ in lines), 60)
     for text, source in lines:
         print(f"{text:<{width}}  # {source}" if source else text)
+    if missing := list(missing_keys(asdict(composed.config))):
+        words = " ".join(f"{key}=..." for key in missing)
+        console.print(f"still to be given: {words}", style="yellow", markup=False, highlight=False, soft_wrap=True)
 
 
 def _lines(tree: Mapping[str, Any], origin: Mapping[str, str], prefix: str, depth: int) -> Iterator[tuple[str, str]]:
@@ -34,6 +42,8 @@ def _scalar(value: Any) -> str:
     """YAML that reads back as the same value: a bare word where that is safe, else JSON, which YAML includes."""
     if isinstance(value, str) and value.replace("_", "").isalpha() and value.lower() not in RESERVED:
         return value
+    if value == MISSING:
+        return MISSING
     return json.dumps(value)
 
 

@@ -12,6 +12,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 
+from ser_lightning.config.unseen import constructor, refuse_inherited, refuse_positional
+
 NAMES = {
     "Literal": Literal,
     "int": int,
@@ -40,7 +42,8 @@ def parameters(path: str) -> tuple[Parameter, ...]:
     """The configurable parameters of `module:Class`, in the order of its source.
 
     Raises:
-        TypeError: an annotation or default is outside what a configuration can hold.
+        TypeError: an annotation or default is outside what a configuration can hold, or the constructor has
+            parameters that would not be seen: positional ones, or those of a base class in the same file.
     """
     module, _, name = path.partition(":")
     spec = importlib.util.find_spec(module)
@@ -50,7 +53,11 @@ def parameters(path: str) -> tuple[Parameter, ...]:
     found = next((n for n in tree.body if isinstance(n, ast.ClassDef) and n.name == name), None)
     if found is None:
         raise AttributeError(f"{spec.origin} has no class {name}")
-    init = next((n for n in found.body if isinstance(n, ast.FunctionDef) and n.name == "__init__"), None)
+    init = constructor(found)
+    if init is None:
+        refuse_inherited(path, found, tree)
+    else:
+        refuse_positional(path, init)
     rows = _keywords(init, ast.get_docstring(found) or "") if init else _fields(found)
     return tuple(_parameter(path, *row) for row in rows)
 

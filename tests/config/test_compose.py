@@ -5,12 +5,12 @@ import sys
 from pathlib import Path
 
 import pytest
-import yaml
 
 from ser_lightning.config.compose import compose
 from ser_lightning.config.sources import GROUPS, choices, search_path
 from ser_lightning.errors import ConfigError
 
+DEMO = "corpus=demo"
 ROOT_NEEDED = {
     "emodb": ["corpus.root=X"],
     "ravdess": ["corpus.root=X"],
@@ -22,7 +22,8 @@ SHIPPED = [(group, choice) for group in GROUPS for choice in choices(group, sear
 @pytest.mark.parametrize(("group", "choice"), SHIPPED)
 def test_every_shipped_yaml_composes_and_binds(group: str, choice: str) -> None:
     needed = ["corpus.root=X", "split.validation=[a]", "split.test=[b]"] if choice == "lists" else ["corpus.root=X"]
-    config = compose([f"{group}={choice}", *needed, *ROOT_NEEDED.get(choice, [])]).config
+    corpus = [] if group in ("corpus", "experiment") else [DEMO]
+    config = compose([*corpus, f"{group}={choice}", *needed, *ROOT_NEEDED.get(choice, [])]).config
     if group in ("corpus", "split"):
         assert getattr(config, group)["name"] == choice
 
@@ -32,7 +33,7 @@ def test_relied_upon_names_are_there() -> None:
     assert {"demo_fused", "emodb_fused", "ravdess_fused", "paper_fused", "paper_fused_large"} <= set(
         choices("experiment", search_path(None))
     )
-    config = compose(["training.max_epochs=3", "training.batch_size=4", "training.limit_train_batches=2"]).config
+    config = compose([DEMO, "training.max_epochs=3", "training.batch_size=4", "training.limit_train_batches=2"]).config
     assert (config.training.max_epochs, config.training.batch_size, config.training.limit_train_batches) == (
         3,
         4,
@@ -44,7 +45,9 @@ def test_relied_upon_names_are_there() -> None:
 def test_values_win_in_the_order_group_experiment_command_line(tmp_path: Path) -> None:
     (tmp_path / "experiment").mkdir()
     (tmp_path / "experiment" / "mine.yaml").write_text(
-        "defaults: [{model: ds_lstm}]\nmodel: {hidden_dim: 11, dropout: 0.4}\ntraining: {max_epochs: 7}\n"
+        "defaults: [{corpus: demo}, {model: ds_lstm}]\n"
+        "model: {hidden_dim: 11, dropout: 0.4}\n"
+        "training: {max_epochs: 7}\n"
     )
     composed = compose(["experiment=mine", "model.hidden_dim=12"], str(tmp_path))
     assert composed.config.model["hidden_dim"] == 12
@@ -57,7 +60,9 @@ def test_values_win_in_the_order_group_experiment_command_line(tmp_path: Path) -
 
 def test_another_group_on_the_command_line_drops_what_the_experiment_said_of_it(tmp_path: Path) -> None:
     (tmp_path / "experiment").mkdir()
-    (tmp_path / "experiment" / "mine.yaml").write_text("defaults: [{model: fused}]\nmodel: {weight: 0.9}\n")
+    (tmp_path / "experiment" / "mine.yaml").write_text(
+        "defaults: [{corpus: demo}, {model: fused}]\nmodel: {weight: 0.9}\n"
+    )
     config = compose(["experiment=mine", "model=mfcc_lstm"], str(tmp_path)).config
     assert config.model["name"] == "mfcc_lstm"
     assert "weight" not in config.model
@@ -78,21 +83,25 @@ def test_experiments_inherit() -> None:
 
 
 def test_strings_stay_strings() -> None:
-    config = compose(["split=lists", "split.test=[03,08]", "split.validation=[007]", "tracking.name=010"]).config
+    config = compose([DEMO, "split=lists", "split.test=[03,08]", "split.validation=[007]", "tracking.name=010"]).config
     assert config.split["test"] == ["03", "08"]
     assert config.split["validation"] == ["007"]
     assert config.tracking.name == "010"
 
 
 def test_numbers_lists_and_null() -> None:
-    config = compose(["training.learning_rate=1e-4", "training.milestones=[3,5]", "training.patience=null"]).config
+    config = compose(
+        [DEMO, "training.learning_rate=1e-4", "training.milestones=[3,5]", "training.patience=null"]
+    ).config
     assert config.training.learning_rate == 1e-4
     assert config.training.milestones == [3, 5]
     assert config.training.patience is None
 
 
 def test_a_stream_can_be_added_or_changed_whole() -> None:
-    config = compose(["features.extra={extractor: log_mel, n_mels: 20}", "features.fine={n_fft: 800, hop: 400}"]).config
+    config = compose(
+        [DEMO, "features.extra={extractor: log_mel, n_mels: 20}", "features.fine={n_fft: 800, hop: 400}"]
+    ).config
     assert config.features["extra"]["n_mels"] == 20
     assert (config.features["fine"]["n_fft"], config.features["fine"]["hop"]) == (800, 400)
     assert config.features["fine"]["n_mels"] == 40
@@ -110,6 +119,7 @@ MISTAKES = [
     (["training.optimizer=adm"], "`training.optimizer`", "adamw"),
     (["training.max_epochs=null"], "`training.max_epochs`", "None"),
     (["corpus=emodb"], "missing value", "corpus.root=..."),
+    (["split=lists", "split.test=[a]"], "missing value", "give split.validation=..."),
     (["training.milestones=[1"], "`[1` cannot be read", ""),
     (["max_epochs"], "`max_epochs` is not an override", "key=value"),
     (["+model.x=1"], "Hydra's syntax", "model.x=1"),
@@ -120,13 +130,14 @@ MISTAKES = [
     (["hydra.run.dir=x"], "Hydra's syntax", "runs_dir"),
     (["model@x=fused"], "Hydra's syntax", "group=choice"),
     (["model=fused,ds_lstm"], "unknown model `fused,ds_lstm`", ""),
+    (["model.name=ds_lstm"], "`model.weight` (from conf/model/fused.yaml) is no parameter", "choose model=ds_lstm"),
 ]
 
 
 @pytest.mark.parametrize(("words", "says", "advises"), MISTAKES)
 def test_a_mistake_is_one_line_with_a_remedy(words: list[str], says: str, advises: str) -> None:
     with pytest.raises(ConfigError) as caught:
-        compose(words)
+        compose([DEMO, *words])
     text = str(caught.value)
     assert says in text
     assert advises in text
@@ -148,7 +159,7 @@ def test_a_mistake_in_a_file_names_the_file(tmp_path: Path, yaml_text: str, says
     (tmp_path / "experiment").mkdir()
     (tmp_path / "experiment" / "mine.yaml").write_text(yaml_text)
     with pytest.raises(ConfigError, match=says):
-        compose(["experiment=mine"], str(tmp_path))
+        compose([DEMO, "experiment=mine"], str(tmp_path))
 
 
 def test_conf_folder_must_exist(tmp_path: Path) -> None:
@@ -156,11 +167,38 @@ def test_conf_folder_must_exist(tmp_path: Path) -> None:
         compose([], str(tmp_path / "none"))
 
 
+@pytest.mark.parametrize(
+    "words", [[], ["corpus.root=mistyped"], ["corpus.name=demo"], ["model=ds_lstm"], ["debug=quick"]]
+)
+def test_there_is_no_default_corpus(words: list[str]) -> None:
+    with pytest.raises(ConfigError) as caught:
+        compose(words)
+    text = str(caught.value)
+    assert "\n" not in text
+    for group in ("corpus", "experiment"):
+        assert f"{group}=... ({', '.join(choices(group, search_path(None)))})" in text
+
+
+def test_an_experiment_without_a_corpus_needs_one_too(tmp_path: Path) -> None:
+    (tmp_path / "experiment").mkdir()
+    (tmp_path / "experiment" / "mine.yaml").write_text("corpus: {classes: [a, b]}\n")
+    with pytest.raises(ConfigError, match="choose corpus="):
+        compose(["experiment=mine"], str(tmp_path))
+    assert compose(["experiment=mine", DEMO], str(tmp_path)).config.corpus["name"] == "demo"
+
+
+@pytest.mark.parametrize(("name", "word"), [("emodb", "corpus.name=emodb"), ("kfold", "split.name=kfold")])
+def test_a_component_named_over_values_that_it_shares_is_fine(name: str, word: str) -> None:
+    section = word.partition(".")[0]
+    config = compose(["corpus=savee", "corpus.root=X", word]).config
+    assert getattr(config, section)["name"] == name
+
+
 def test_own_conf_hides_the_packaged_file_of_the_same_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "conf" / "training").mkdir(parents=True)
     (tmp_path / "conf" / "training" / "default.yaml").write_text("max_epochs: 77\n")
     monkeypatch.chdir(tmp_path)
-    assert compose([]).config.training.max_epochs == 77
+    assert compose([DEMO]).config.training.max_epochs == 77
 
 
 WATCHED = "import sys; from ser_lightning.cli import main; code = main({}); print(code, 'torch' in sys.modules)"
@@ -169,12 +207,14 @@ WATCHED = "import sys; from ser_lightning.cli import main; code = main({}); prin
 @pytest.mark.parametrize(
     "words",
     [
-        ["train", "model.hiden_dim=3"],
+        ["train", "corpus=demo", "model.hiden_dim=3"],
+        ["train", "corpus=demo", "training.batch_size=0"],
+        ["train", "corpus.root=here"],
         ["train", "+a=1"],
         ["trian"],
         ["train", "corpus=emodb"],
         ["evaluate"],
-        ["config"],
+        ["config", "corpus=demo"],
         ["train", "--help"],
     ],
 )
@@ -182,29 +222,5 @@ def test_the_command_line_is_checked_before_torch_is_imported(words: list[str], 
     done = subprocess.run([sys.executable, "-c", WATCHED.format(words)], cwd=tmp_path, capture_output=True, text=True)
     code, torch_is_there = done.stdout.split()[-2:]
     assert torch_is_there == "False"
-    assert code == ("0" if words in (["config"], ["train", "--help"]) else "2")
+    assert code == ("0" if words in (["config", "corpus=demo"], ["train", "--help"]) else "2")
     assert "Traceback" not in done.stderr
-
-
-def test_config_prints_yaml_that_reads_back(capsys: pytest.CaptureFixture[str]) -> None:
-    from ser_lightning.cli import main
-
-    assert main(["config", "experiment=paper_fused", "corpus.root=007", "tracking.name=on"]) == 0
-    shown = capsys.readouterr().out
-    read = yaml.safe_load(shown)
-    assert read["corpus"]["root"] == "007"
-    assert read["tracking"]["name"] == "on"
-    assert read["corpus"]["labels"]["N"] == "neutral"
-    assert read["training"]["batch_size"] == 128
-    assert "# conf/training/paper.yaml" in shown
-    assert "# command line" in shown
-
-
-def test_help_lists_groups_and_choices(capsys: pytest.CaptureFixture[str]) -> None:
-    from ser_lightning.cli import main
-
-    assert main(["train", "--help"]) == 0
-    shown = capsys.readouterr().out
-    for group, choice in SHIPPED:
-        assert group in shown
-        assert choice in shown

@@ -1,0 +1,71 @@
+"""Ranges of values: what a type cannot say and a training would find out late, or never."""
+
+import math
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from ser_lightning.config.components import target
+from ser_lightning.errors import ConfigError
+
+Rule = tuple[Callable[[float], bool], str]
+
+COUNT: Rule = (lambda v: v >= 1, "must be at least 1")
+COUNT_OR_NONE: Rule = (lambda v: v >= 0, "must be 0 or more")
+POSITIVE: Rule = (lambda v: 0 < v < math.inf, "must be above 0 and finite")
+PENALTY: Rule = (lambda v: 0 <= v < math.inf, "must be 0 or more and finite")
+SHARE: Rule = (lambda v: 0 <= v <= 1, "must be from 0 to 1")
+
+TRAINING: dict[str, Rule] = {
+    "max_epochs": COUNT,
+    "batch_size": COUNT,
+    "limit_train_batches": (
+        lambda v: 0 < v < 1 or (v >= 1 and float(v).is_integer()),
+        "must be a whole number of batches, or a share of them above 0 and below 1",
+    ),
+    "learning_rate": POSITIVE,
+    "weight_decay": PENALTY,
+    "label_smoothing": (lambda v: 0 <= v < 1, "must be from 0 to below 1"),
+    "gradient_clip_val": (lambda v: v > 0, "must be above 0; null does not clip"),
+    "accumulate_grad_batches": COUNT,
+    "patience": (lambda v: v >= 1, "must be at least 1; null never stops early"),
+    "num_workers": COUNT_OR_NONE,
+    "spec_augment.time_masks": COUNT_OR_NONE,
+    "spec_augment.time_fraction": SHARE,
+    "spec_augment.mel_masks": COUNT_OR_NONE,
+    "spec_augment.mel_fraction": SHARE,
+}
+
+FRAMES: Rule = (lambda v: v >= 1, "must be at least 1; null pads utterances instead")
+
+
+def check(tree: Mapping[str, Any], place: Callable[[str], str]) -> None:
+    """Check a typed configuration; `place` says of a key where its value comes from.
+
+    Raises:
+        ConfigError: a value is out of its range, names no learner, or asks for another one that is not given.
+    """
+    rules = {f"training.{key}": rule for key, rule in TRAINING.items()}
+    rules |= {f"features.{stream}.frames": FRAMES for stream in tree["features"]}
+    for key, (holds, text) in rules.items():
+        value = _at(tree, key)
+        # null, and in a preview `???`, are no numbers to judge.
+        if isinstance(value, int | float) and not holds(value):
+            raise ConfigError(f"{key}={value}: {text}{place(key)}")
+    target("learner", tree["training"]["learner"])
+    _check_schedule(tree["training"], place)
+
+
+def _check_schedule(training: Mapping[str, Any], place: Callable[[str], str]) -> None:
+    if training["schedule"] == "steps" and not training["milestones"]:
+        source = place("training.schedule")
+        raise ConfigError(
+            "training.schedule=steps: give the epochs at which the learning rate falls, "
+            f"such as training.milestones=[10,20]{source}"
+        )
+
+
+def _at(tree: Mapping[str, Any], key: str) -> Any:
+    value: Any = tree
+    for part in key.split("."):
+        value = value[part]
+    return value

@@ -1,0 +1,93 @@
+"""Which type the schema has at a dotted key, and whether values have that type's shape: one, a list or a mapping."""
+
+import types
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import is_dataclass
+from typing import Any, get_args, get_origin, get_type_hints
+
+from ser_lightning.config.components import hint, table
+from ser_lightning.errors import ConfigError
+
+MISSING = "???"
+"""How YAML files and OmegaConf write a value that is still to be given."""
+
+
+def missing_keys(tree: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
+    """Dotted keys of the values still to be given."""
+    for name, value in tree.items():
+        if isinstance(value, dict):
+            yield from missing_keys(value, f"{prefix}{name}.")
+        elif value == MISSING:
+            yield f"{prefix}{name}"
+
+
+def type_at(kind: Any, key: str) -> Any:
+    """The schema's type of a dotted key; Any where the schema goes no deeper.
+
+    Raises:
+        ConfigError: the schema has no such key.
+    """
+    seen = ""
+    for part in key.split("."):
+        if not _is_section(kind):
+            return Any
+        known = get_type_hints(kind)
+        if part not in known:
+            where = f" (`{seen}` has no such key)" if seen else ""
+            raise ConfigError(f"unknown key `{key}`{where}{hint(part, known)}")
+        kind, seen = known[part], f"{seen}.{part}".lstrip(".")
+    return kind
+
+
+def check_shapes(kind: Any, tree: Mapping[str, Any], place: Callable[[str], str], prefix: str = "") -> None:
+    """Compare the shapes of all values whose key the schema knows; `place` says where a key's value comes from.
+
+    Raises:
+        ConfigError: one value where the schema has a list or a mapping.
+    """
+    known = get_type_hints(kind)
+    for name, value in tree.items():
+        key, expected = f"{prefix}{name}", known.get(name)
+        if _is_section(expected) and isinstance(value, dict):
+            check_shapes(expected, value, place, f"{key}.")
+        elif not _is_open(value) and (remedy := _remedy(expected, key, value)):
+            raise ConfigError(f"{remedy}{place(key)}")
+
+
+def _is_section(kind: Any) -> bool:
+    return isinstance(kind, type) and is_dataclass(kind)
+
+
+def _is_open(value: Any) -> bool:
+    """Whether it is an interpolation or a value still to be given, which has no shape yet."""
+    return isinstance(value, str) and (value == MISSING or value.startswith("${"))
+
+
+def _remedy(kind: Any, key: str, value: Any) -> str:
+    if value is None and isinstance(kind, types.UnionType):
+        return ""
+    shape = next((o for k in (kind, *get_args(kind)) if (o := get_origin(k)) in (list, tuple, dict)), None)
+    if _is_section(kind):
+        return f"`{key}` is a mapping: write {key}.KEY=VALUE (KEY: {', '.join(get_type_hints(kind))})"
+    if shape in (list, tuple) and not isinstance(value, list | tuple):
+        return f"`{key}` is a list: write {key}=[{'' if value is None else value}]"
+    if shape is dict and not isinstance(value, dict):
+        return f"`{key}` is a mapping: write {key}={{{'' if value is None else 'KEY: VALUE'}}}"
+    return ""
+
+
+def check_stream(name: str, settings: Any) -> None:
+    """Raises ConfigError: the settings of a stream are no mapping, such as `features.fine=log_mel`."""
+    if isinstance(settings, dict):
+        return
+    key = f"features.{name}"
+    if settings is None:
+        raise ConfigError(
+            f"`{key}=null`: a stream cannot be removed, and need not be: training computes only what the model reads"
+        )
+    known = table("extractor")
+    extractor = settings if settings in known else "EXTRACTOR"
+    choices = "" if settings in known else f" (EXTRACTOR: {', '.join(known)})"
+    raise ConfigError(
+        f"`{key}` is a mapping: write {key}.extractor={extractor} or {key}={{extractor: {extractor}}}{choices}"
+    )
