@@ -1,4 +1,4 @@
-"""Looking at one audio file: its digest, its peak and its header, read with libsndfile."""
+"""Decoding audio files with libsndfile, and looking at one: its digest, its peak and its header."""
 
 import hashlib
 import re
@@ -7,6 +7,8 @@ from pathlib import Path
 
 import numpy as np
 import soundfile
+
+Samples = np.ndarray[tuple[int, ...], np.dtype[np.float32]]
 
 POINTER = b"version https://git-lfs"
 DATA_CHUNK = re.compile(r"^data : (\d+) \(should be (\d+)\)", re.MULTILINE)
@@ -20,7 +22,7 @@ class BrokenAudioError(Exception):
 
 @dataclass(frozen=True)
 class Audio:
-    """`digest`: hexadecimal SHA-256 of samples, rate and channels; `peak` is 1 at full scale."""
+    """`digest`: see `digest_of`; `peak` is 1 at full scale."""
 
     digest: str
     peak: float
@@ -29,13 +31,17 @@ class Audio:
     channels: int
 
 
-def look(path: Path) -> Audio:
-    """Decode the whole file; equal audio in WAV and in FLAC has equal digests.
+def decode(path: Path) -> tuple[Samples, int]:
+    """Decode the whole file: float32 (N, channels), where 1 is full scale, and the rate in Hz.
 
-    Raises BrokenAudioError, and OSError where the file cannot be opened; a file of no bytes has no frames.
+    A file of no bytes has no samples, no channels and rate 0.
+
+    Raises:
+        BrokenAudioError: it is no audio, cut short, or holds samples that are not finite.
+        OSError: it cannot be opened.
     """
     if path.stat().st_size == 0:
-        return Audio(hashlib.sha256().hexdigest(), 0.0, 0, 0, 0)
+        return np.zeros((0, 0), np.float32), 0
     try:
         with soundfile.SoundFile(path) as sound:
             _check_length(sound.extra_info)
@@ -45,16 +51,23 @@ def look(path: Path) -> Audio:
         raise BrokenAudioError(_reason(path, error)) from error
     if len(samples) != declared:
         raise BrokenAudioError(f"cut short: {len(samples)} of {declared} frames")
-    return _summary(samples, rate)
-
-
-def _summary(samples: np.ndarray[tuple[int, ...], np.dtype[np.float32]], rate: int) -> Audio:
     if not np.isfinite(samples).all():
         raise BrokenAudioError("holds samples that are not finite numbers")
-    frames, channels = samples.shape
-    digest = hashlib.sha256(f"{rate} {channels}\n".encode())
+    return samples, rate
+
+
+def digest_of(samples: Samples, rate: int) -> str:
+    """Hexadecimal SHA-256 of samples, rate and channels; equal audio in WAV and in FLAC has equal digests."""
+    digest = hashlib.sha256(f"{rate} {samples.shape[1]}\n".encode())
     digest.update(samples.astype("<f4").tobytes())
-    return Audio(digest.hexdigest(), float(np.abs(samples).max(initial=0.0)), frames, rate, channels)
+    return digest.hexdigest()
+
+
+def look(path: Path) -> Audio:
+    """Decode the whole file and keep what a corpus needs to know; raises what `decode` raises."""
+    samples, rate = decode(path)
+    frames, channels = samples.shape
+    return Audio(digest_of(samples, rate), float(np.abs(samples).max(initial=0.0)), frames, rate, channels)
 
 
 def _check_length(log: str) -> None:

@@ -1,7 +1,7 @@
 """The one scan that turns any adapter's names into a corpus of utterances."""
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from ser_lightning.console import track
@@ -11,6 +11,7 @@ from ser_lightning.corpora.cache import AudioCache
 from ser_lightning.corpora.corpus import Corpus, CorpusError
 from ser_lightning.corpora.twice import once
 from ser_lightning.corpora.utterance import Entry, Problem, Utterance
+from ser_lightning.errors import ConfigError
 
 __all__ = ["Corpus", "CorpusError", "scan"]
 
@@ -22,8 +23,9 @@ def scan(adapter: Adapter, cache_dir: Path) -> Corpus:
     """Read names, then the audio of every file that `cache_dir` does not know as it is now.
 
     Problems are collected, not raised: see `Corpus.check`. Raises CorpusError where there is no audio file at
-    all, and UserError where `root` does not exist.
+    all, UserError where `root` does not exist, and ConfigError where `classes` is empty or repeats a name.
     """
+    _check_classes(adapter.classes)
     found = list(adapter.entries())
     root = Path(adapter.root).expanduser().absolute()
     if not found:
@@ -36,6 +38,15 @@ def scan(adapter: Adapter, cache_dir: Path) -> Corpus:
     utterances = sorted(_utterances(entries, audio), key=lambda utterance: utterance.id)
     problems += [*twice, *broken, *_quiet(audio), *_duplicates(utterances)]
     return Corpus(root, tuple(utterances), tuple(adapter.classes), tuple(problems), left_out)
+
+
+def _check_classes(classes: Sequence[str]) -> None:
+    if not classes:
+        raise ConfigError("corpus.classes is empty; set corpus.classes=[...] to the classes to tell apart")
+    repeated = [name for name, times in Counter(classes).items() if times > 1]
+    if repeated:
+        once_each = ",".join(dict.fromkeys(classes))
+        raise ConfigError(f"corpus.classes repeats {', '.join(repeated)}; set corpus.classes=[{once_each}]")
 
 
 def _look_at(paths: Iterable[Path], cache_dir: Path) -> tuple[dict[Path, Audio], list[Problem]]:

@@ -1,12 +1,13 @@
-"""Reading audio files."""
+"""Audio files as waveforms for the extractors."""
 
+from collections.abc import Iterable
 from functools import lru_cache
 from pathlib import Path
 
-import soundfile
 import torch
 from torch import Tensor
 
+from ser_lightning.corpora.audio import BrokenAudioError, Samples, decode, digest_of
 from ser_lightning.errors import UserError
 
 
@@ -18,36 +19,34 @@ def _resampler(source_rate: int, target_rate: int) -> torch.nn.Module:
     return resampler
 
 
-def _decode(path: Path) -> tuple[Tensor, int]:
-    """Samples (N, channels) and their rate in Hz."""
+def _decode(path: Path, digest: str) -> tuple[Samples, int]:
     try:
-        with soundfile.SoundFile(path) as file:
-            samples = file.read(dtype="float32", always_2d=True)
-            announced, rate = file.frames, file.samplerate
-    except (soundfile.SoundFileError, OSError) as error:
+        samples, rate = decode(path)
+    except (BrokenAudioError, OSError) as error:
         raise UserError(f"{path}: cannot read this audio file ({error}); replace it or remove it") from error
+    if digest_of(samples, rate) != digest:
+        raise UserError(f"{path}: the audio file changed since it was scanned; start again")
     if not len(samples):
         raise UserError(f"{path}: the audio file holds no samples; replace it or remove it")
-    if len(samples) < announced:
-        message = f"{path}: the audio file is cut off after {len(samples)} of {announced} samples; replace it"
-        raise UserError(message)
-    return torch.from_numpy(samples), rate
+    return samples, rate
 
 
-def read_audio(path: Path, sample_rate: int) -> Tensor:
-    """Read a file as one channel at `sample_rate` Hz.
+def read_audio(path: Path, digest: str, sample_rates: Iterable[int]) -> dict[int, Tensor]:
+    """Read a file once, as one channel at each of `sample_rates` (Hz).
 
     Channels are averaged; another rate is converted by windowed-sinc interpolation (torchaudio's defaults).
 
+    Args:
+        path: the audio file.
+        digest: what its audio must be, see `corpora.audio.digest_of`.
+        sample_rates: those of the waveforms wanted.
+
     Returns:
-        float32 (N,); full scale is [-1, 1] (a 16-bit sample v becomes v / 32768).
+        Sample rate -> float32 (N,); full scale is [-1, 1] (a 16-bit sample v becomes v / 32768).
 
     Raises:
-        UserError: the file is missing, broken, cut off or empty.
+        UserError: the file is missing, broken, cut short, empty, or holds other audio than `digest` says.
     """
-    samples, rate = _decode(path)
-    mono = samples.mean(dim=1)
-    if rate == sample_rate:
-        return mono
-    resampled: Tensor = _resampler(rate, sample_rate)(mono)
-    return resampled
+    samples, rate = _decode(path, digest)
+    mono = torch.from_numpy(samples).mean(dim=1)
+    return {wanted: mono if wanted == rate else _resampler(rate, wanted)(mono) for wanted in sample_rates}

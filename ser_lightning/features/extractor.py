@@ -21,6 +21,9 @@ class Extractor(Protocol):
     version: ClassVar[int]
     """Raised whenever the same parameters would give other numbers than before."""
 
+    spectrogram: ClassVar[bool]
+    """Whether axis 1 of the features is frequency, so that SpecAugment may mask bands of it; no part of the key."""
+
     @property
     def sample_rate(self) -> int:
         """Rate of the waveform that `extract` takes (Hz)."""
@@ -42,6 +45,7 @@ class Extractor(Protocol):
 
         Raises:
             UserError: the waveform is too short for one frame.
+            ConfigError: the parameters do not fit together, whatever the waveform.
         """
 
 

@@ -31,12 +31,13 @@ class LogMel:
     agrees to 1e-4 of the power plus 1e-8 of the frame's loudest band. N samples give T = 1 + N // hop frames.
 
     Raises:
-        UserError: parameters outside their ranges (at construction); a mel filter without any FFT bin, or a
-            waveform too short to be reflected (at extraction).
+        UserError: parameters outside their ranges (at construction); a mel filter without any FFT bin
+            (a ConfigError), or a waveform too short to be reflected (at extraction).
     """
 
     name: ClassVar[str] = "log_mel"
     version: ClassVar[int] = 1
+    spectrogram: ClassVar[bool] = True
 
     sample_rate: int = 16000
     """Rate to which audio is brought first (Hz)."""

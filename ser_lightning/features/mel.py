@@ -10,7 +10,7 @@ import math
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from ser_lightning.errors import UserError
+from ser_lightning.errors import ConfigError
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -43,7 +43,7 @@ def _without_empty_filters(bank: Tensor, n_fft: int) -> Tensor:
     # Rounding can leave about 1e-16 of a filter whose edge falls on a bin.
     empty = int((bank.amax(dim=0) < 1e-9).sum())
     if empty:
-        raise UserError(
+        raise ConfigError(
             f"{empty} of n_mels={bank.shape[1]} mel filters hold no bin of the FFT (n_fft={n_fft}) and "
             f"would be constant; lower n_mels or lengthen the window"
         )
@@ -60,7 +60,7 @@ def htk_bank(sample_rate: int, n_fft: int, n_mels: int) -> Tensor:
         float32 (n_fft // 2 + 1, n_mels), peaks 1; shared, not to be changed.
 
     Raises:
-        UserError: a filter holds no FFT bin.
+        ConfigError: a filter holds no FFT bin.
     """
     import torch
 
@@ -81,7 +81,7 @@ def slaney_bank(sample_rate: int, n_fft: int, n_mels: int, fmin: float, fmax: fl
         float32 (n_fft // 2 + 1, n_mels); shared, not to be changed.
 
     Raises:
-        UserError: a filter holds no FFT bin.
+        ConfigError: a filter holds no FFT bin.
     """
     import torch
 

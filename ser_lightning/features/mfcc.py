@@ -52,12 +52,13 @@ class MFCC:
     Source: Young et al., The HTK Book, chapter 5, "Speech Input/Output".
 
     Raises:
-        UserError: parameters outside their ranges (at construction); a mel filter without any FFT bin, or a
-            waveform shorter than one window (at extraction).
+        UserError: parameters outside their ranges (at construction); a mel filter without any FFT bin
+            (a ConfigError), or a waveform shorter than one window (at extraction).
     """
 
     name: ClassVar[str] = "mfcc"
     version: ClassVar[int] = 1
+    spectrogram: ClassVar[bool] = False
 
     sample_rate: int = 16000
     """Rate to which audio is brought first (Hz)."""

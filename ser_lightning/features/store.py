@@ -9,7 +9,9 @@ writers of the same features cost time, never correctness.
 from __future__ import annotations
 
 import hashlib
+import time
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +24,10 @@ if TYPE_CHECKING:
 
 # A leading hexadecimal digit leaves out the hidden temporary files of writers, running or killed.
 _SEGMENTS = "[0-9a-f]*.safetensors"
+_TEMPORARY = "*/.*.tmp.*"
+
+ABANDONED_AFTER = 24 * 3600
+"""Age (s) at which a temporary file is taken for a killed writer's; writing one takes seconds."""
 
 
 def _open_segment(path: Path) -> Any:
@@ -86,6 +92,8 @@ class FeatureStore:
     def add(self, extractor: Extractor, features: Mapping[str, Tensor]) -> None:
         """Store one segment: digest -> float32 (T, dim). It exists whole when this returns, or not at all.
 
+        Temporary files of writers that were killed are removed after a day.
+
         Raises:
             UserError: the disk is full or the folder cannot be written; nothing is left behind.
         """
@@ -93,6 +101,7 @@ class FeatureStore:
 
         data = save({digest: tensor.contiguous() for digest, tensor in features.items()})
         folder = self.folder / extractor_key(extractor)
+        self._sweep()
         try:
             self._describe(extractor, folder)
             with replacing(folder / f"{hashlib.sha256(data).hexdigest()}.safetensors") as temporary:
@@ -102,6 +111,14 @@ class FeatureStore:
                 f"{folder}: cannot write {len(data) / 2**20:.1f} MiB of features ({error.strerror}); "
                 f"free some space there or set another folder for the feature store"
             ) from error
+
+    def _sweep(self) -> None:
+        """Remove what killed writers left behind."""
+        for path in self.folder.glob(_TEMPORARY):
+            # Another writer may have been quicker, and another user's file may not be ours to remove.
+            with suppress(OSError):
+                if path.stat().st_mtime < time.time() - ABANDONED_AFTER:
+                    path.unlink()
 
     @staticmethod
     def _describe(extractor: Extractor, folder: Path) -> None:

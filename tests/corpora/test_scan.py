@@ -10,7 +10,7 @@ import pytest
 import soundfile
 
 from ser_lightning.corpora.scan import CorpusError, scan
-from ser_lightning.errors import UserError
+from ser_lightning.errors import ConfigError, UserError
 
 Make = Callable[..., Any]
 Write = Callable[..., Path]
@@ -147,3 +147,28 @@ def test_an_empty_folder_and_no_folder(tmp_path: Path, configured: Make) -> None
         scan(configured("emodb", root=str(tmp_path)), tmp_path)
     with pytest.raises(UserError, match="does not exist"):
         scan(configured("emodb", root=str(tmp_path / "nowhere")), tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("classes", "message"),
+    [
+        ([], r"corpus\.classes is empty"),
+        (
+            ["anger", "neutral", "anger"],
+            r"corpus\.classes repeats anger; set corpus\.classes=\[anger,neutral\]",
+        ),
+    ],
+)
+def test_classes_that_are_none_or_repeated(
+    tmp_path: Path,
+    corpus: Path,
+    configured: Make,
+    monkeypatch: pytest.MonkeyPatch,
+    classes: list[str],
+    message: str,
+) -> None:
+    opened: list[object] = []
+    monkeypatch.setattr(soundfile, "SoundFile", opened.append)
+    with pytest.raises(ConfigError, match=message):
+        scan(configured("emodb", root=str(corpus), classes=classes), tmp_path / "cache")
+    assert opened == []

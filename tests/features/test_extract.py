@@ -1,5 +1,6 @@
 """Filling the store: only what is missing, one read a file, nothing wrong is kept."""
 
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import ClassVar
@@ -9,7 +10,8 @@ import pytest
 import soundfile
 import torch
 
-from ser_lightning.errors import UserError
+from ser_lightning.corpora.audio import look
+from ser_lightning.errors import ConfigError, UserError
 from ser_lightning.features import audio, extract
 from ser_lightning.features.extract import fill
 from ser_lightning.features.extractor import Extractor, extractor_key
@@ -18,7 +20,7 @@ from ser_lightning.features.mfcc import MFCC
 from ser_lightning.features.store import FeatureStore
 
 Items = list[tuple[str, Path]]
-Reads = list[tuple[str, int]]
+Reads = list[tuple[str, list[int]]]
 
 
 @dataclass(frozen=True)
@@ -27,6 +29,7 @@ class Samples:
 
     name: ClassVar[str] = "samples"
     version: ClassVar[int] = 1
+    spectrogram: ClassVar[bool] = False
     sample_rate: int = 16000
     dim: ClassVar[int] = 1
     hop_seconds: ClassVar[float] = 1 / 16000
@@ -39,13 +42,17 @@ class Samples:
         return waveform[:, None]
 
 
+def scanned(paths: Iterable[Path]) -> Items:
+    return [(look(path).digest, path) for path in paths]
+
+
 @pytest.fixture
 def items(tmp_path: Path) -> Items:
     """Five files of 0.1 s; the samples of file n are n / 8."""
     paths = [tmp_path / f"{n}.wav" for n in range(5)]
     for n, path in enumerate(paths):
         soundfile.write(path, np.full(1600, n / 8), 16000)
-    return [(f"{n:064x}", path) for n, path in enumerate(paths)]
+    return scanned(paths)
 
 
 @pytest.fixture
@@ -55,13 +62,13 @@ def store(tmp_path: Path) -> FeatureStore:
 
 @pytest.fixture
 def reads(monkeypatch: pytest.MonkeyPatch) -> Reads:
-    """(file name, sample rate) of every file read."""
+    """(file name, sample rates) of every file read."""
     seen: Reads = []
     original = audio.read_audio
 
-    def recorded(path: Path, sample_rate: int) -> torch.Tensor:
-        seen.append((path.name, sample_rate))
-        return original(path, sample_rate)
+    def recorded(path: Path, digest: str, sample_rates: Iterable[int]) -> dict[int, torch.Tensor]:
+        seen.append((path.name, sorted(sample_rates)))
+        return original(path, digest, sample_rates)
 
     monkeypatch.setattr(audio, "read_audio", recorded)
     return seen
@@ -77,7 +84,7 @@ def test_only_the_missing_is_computed(store: FeatureStore, items: Items, reads: 
         assert torch.equal(reader[digest], torch.full((1600, 1), n / 8))
 
 
-def test_one_read_serves_all_streams_of_a_rate(store: FeatureStore, items: Items, reads: Reads) -> None:
+def test_one_read_serves_all_streams(store: FeatureStore, items: Items, reads: Reads) -> None:
     streams: dict[str, Extractor] = {
         "mfcc": MFCC(),
         "fine": LogMel(),
@@ -85,7 +92,7 @@ def test_one_read_serves_all_streams_of_a_rate(store: FeatureStore, items: Items
         "narrow": Samples(sample_rate=8000),
     }
     assert fill(store, streams, items[:1]) == {"mfcc": 1, "fine": 1, "coarse": 1, "narrow": 1}
-    assert sorted(reads) == [("0.wav", 8000), ("0.wav", 16000)]
+    assert reads == [("0.wav", [8000, 16000])]
     lengths = {stream: store.reader(streams[stream]).frames(items[0][0]) for stream in streams}
     assert lengths == {"mfcc": 8, "fine": 7, "coarse": 4, "narrow": 800}
 
@@ -107,9 +114,16 @@ def test_a_digest_that_comes_twice_is_computed_once(store: FeatureStore, items: 
 def test_interruption_keeps_what_was_flushed(
     store: FeatureStore, items: Items, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    original = audio.read_audio
+
+    def interrupted(path: Path, digest: str, sample_rates: Iterable[int]) -> dict[int, torch.Tensor]:
+        if path.name == "4.wav":
+            raise KeyboardInterrupt
+        return original(path, digest, sample_rates)
+
     monkeypatch.setattr(extract, "SEGMENT_UTTERANCES", 2)
-    items[4][1].write_bytes(b"")
-    with pytest.raises(UserError, match=r"4\.wav"):
+    monkeypatch.setattr(audio, "read_audio", interrupted)
+    with pytest.raises(KeyboardInterrupt):
         fill(store, {"x": Samples()}, items)
     assert store.missing(Samples(), [digest for digest, _ in items]) == [items[4][0]]
 
@@ -120,17 +134,73 @@ def test_segments_pack_many_utterances(store: FeatureStore, items: Items, monkey
     assert len(list((store.folder / extractor_key(Samples())).glob("*.safetensors"))) == 3
 
 
+def test_a_file_that_changed_after_the_scan_poisons_nothing(store: FeatureStore, items: Items) -> None:
+    before = items[2][1].read_bytes()
+    soundfile.write(items[2][1], np.full(1600, 0.9), 16000)
+    with pytest.raises(UserError, match=r"2\.wav: the audio file changed since it was scanned; start again"):
+        fill(store, {"x": Samples()}, items)
+    assert store.missing(Samples(), [digest for digest, _ in items]) == [items[2][0]]
+    items[2][1].write_bytes(before)
+    assert fill(store, {"x": Samples()}, items) == {"x": 1}
+    assert torch.equal(store.reader(Samples())[items[2][0]], torch.full((1600, 1), 2 / 8))
+
+
 def test_features_that_are_not_finite_are_refused(store: FeatureStore, items: Items) -> None:
-    samples = np.zeros(1600, dtype=np.float32)
-    samples[700] = np.nan
+    samples = np.zeros(1600)
+    samples[700] = 1e30  # its square is beyond float32
     soundfile.write(items[2][1], samples, 16000, subtype="FLOAT")
-    for extractor in (Samples(), MFCC(), LogMel()):
+    items = scanned(path for _, path in items)
+    for extractor in (MFCC(), LogMel()):
         with pytest.raises(UserError, match=rf"2\.wav: {extractor.name} features are not finite"):
             fill(store, {"x": extractor}, items)
-        assert store.missing(extractor, [items[2][0]]) == [items[2][0]]
+        assert store.missing(extractor, [digest for digest, _ in items]) == [items[2][0]]
 
 
-def test_an_utterance_that_is_too_short_is_named(store: FeatureStore, items: Items) -> None:
-    soundfile.write(items[3][1], np.zeros(399), 16000)
-    with pytest.raises(UserError, match=r"3\.wav: mfcc: 399 samples.*400 samples"):
-        fill(store, {"mfcc": MFCC()}, items)
+def test_all_bad_files_are_told_at_the_end_and_the_good_are_kept(store: FeatureStore, items: Items) -> None:
+    """300 samples are a frame of log_mel but none of mfcc, 200 are none of either."""
+    soundfile.write(items[0][1], np.full(300, 0.5), 16000)
+    soundfile.write(items[1][1], np.full(200, 0.5), 16000)
+    items = scanned(path for _, path in items)
+    items[3][1].write_bytes(b"")
+    streams: dict[str, Extractor] = {"mfcc": MFCC(), "mel": LogMel()}
+    with pytest.raises(UserError) as caught:
+        fill(store, streams, items)
+    head, *lines = str(caught.value).splitlines()
+    assert "3 of the 5 audio files" in head
+    assert [Path(line.strip().split(":")[0]).name for line in lines] == ["0.wav", "1.wav", "3.wav"]
+    assert "mfcc: 300 samples" in lines[0] and "400 samples" in lines[0] and "log_mel" not in lines[0]
+    assert "mfcc: 200 samples" in lines[1] and "log_mel: 200 samples" in lines[1]
+    digests = [digest for digest, _ in items]
+    assert store.missing(MFCC(), digests) == [digests[0], digests[1], digests[3]]
+    assert store.missing(LogMel(), digests) == [digests[1], digests[3]]
+
+
+@pytest.mark.parametrize(("bad", "last"), [(20, "19.wav"), (23, "... and 3 more")])
+def test_twenty_bad_files_are_named_and_more_are_counted(
+    tmp_path: Path, store: FeatureStore, bad: int, last: str
+) -> None:
+    paths = [tmp_path / f"{n}.wav" for n in range(bad)]
+    for n, path in enumerate(paths):
+        soundfile.write(path, np.full(100 + n, 0.5), 16000)
+    with pytest.raises(UserError) as caught:
+        fill(store, {"mfcc": MFCC()}, scanned(paths))
+    head, *lines = str(caught.value).splitlines()
+    assert f"{bad} of the {bad} audio files" in head
+    assert sum("400 samples" in line for line in lines) == 20
+    assert last in lines[-1]
+
+
+def test_a_store_that_cannot_be_written_ends_it_at_once(
+    store: FeatureStore, items: Items, reads: Reads, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(extract, "SEGMENT_UTTERANCES", 2)
+    store.folder.write_text("a file where the folder should be")
+    with pytest.raises(UserError, match="cannot write"):
+        fill(store, {"x": Samples()}, items)
+    assert len(reads) == 2
+
+
+def test_parameters_that_suit_no_file_end_it_at_once(store: FeatureStore, items: Items, reads: Reads) -> None:
+    with pytest.raises(ConfigError, match="lower n_mels"):
+        fill(store, {"mel": LogMel(n_mels=300)}, items)
+    assert len(reads) == 1

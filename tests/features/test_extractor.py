@@ -18,6 +18,11 @@ class NextMFCC(MFCC):
     version: ClassVar[int] = MFCC.version + 1
 
 
+@dataclasses.dataclass(frozen=True)
+class MaskableMFCC(MFCC):
+    spectrogram: ClassVar[bool] = not MFCC.spectrogram
+
+
 def test_key_is_the_hash_of_the_canonical_description() -> None:
     # printf '%s' TEXT | sha256sum, with TEXT = {"name":"mfcc","parameters":{"hop":160.0,"lifter":22.0,
     # "n_cepstra":12.0,"n_mels":26.0,"preemphasis":0.97,"sample_rate":16000.0,"window":400.0},"version":1}
@@ -44,6 +49,14 @@ def test_every_parameter_changes_the_key(extractor: MFCC | LogMel) -> None:
 def test_version_and_name_change_the_key() -> None:
     assert extractor_key(NextMFCC()) != extractor_key(MFCC())
     assert extractor_key(MFCC(sample_rate=16000)) != extractor_key(LogMel(sample_rate=16000))
+
+
+def test_whether_it_is_a_spectrogram_is_no_part_of_the_key() -> None:
+    assert extractor_key(MaskableMFCC()) == extractor_key(MFCC())
+
+
+def test_only_mel_bands_lie_along_frequency() -> None:
+    assert {cls.name: cls.spectrogram for cls in (MFCC, LogMel)} == {"mfcc": False, "log_mel": True}
 
 
 def test_table_names_are_the_extractors_own() -> None:

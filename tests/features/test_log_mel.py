@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 
+from ser_lightning.corpora.audio import look
 from ser_lightning.errors import UserError
 from ser_lightning.features.audio import read_audio
 from ser_lightning.features.log_mel import LogMel
@@ -70,7 +71,7 @@ def test_equals_librosa_on_emodb(parameters: dict[str, Any]) -> None:
         pytest.skip(f"{EMODB} not found")
     extractor = LogMel(**parameters)
     for path in sorted(EMODB.glob("*"))[::60]:
-        waveform = read_audio(path, 16000)
+        waveform = read_audio(path, look(path).digest, [16000])[16000]
         assert_same_power(extractor.extract(waveform), librosa_power(waveform, extractor))
 
 

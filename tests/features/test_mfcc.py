@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 
+from ser_lightning.corpora.audio import look
 from ser_lightning.errors import UserError
 from ser_lightning.features.audio import read_audio
 from ser_lightning.features.mfcc import MFCC
@@ -156,7 +157,7 @@ def test_equals_opensmile_on_emodb(smile: Any) -> None:
     # Speaker 16 has the largest differences of the corpus (1.3e-3 in 16a02Wb).
     paths = sorted(EMODB.glob("*"))[::40] + sorted(EMODB.glob("16a02Wb.*"))
     for path in paths:
-        waveform = read_audio(path, 16000)
+        waveform = read_audio(path, look(path).digest, [16000])[16000]
         expected = smile(waveform.numpy(), 16000)[0].T
         actual = MFCC().extract(waveform).numpy()
         np.testing.assert_allclose(actual, expected, rtol=0, atol=TOLERANCE, err_msg=path.name)

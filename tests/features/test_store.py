@@ -1,10 +1,12 @@
 """The feature store: whole segments or none, whatever happens to writers."""
 
 import json
+import os
 import pickle
 import resource
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -121,6 +123,27 @@ store.add(MFCC(), {"a": torch.ones(1000, 39)})
     assert store.missing(MFCC(), ["a"]) == ["a"]  # ... and not read
     store.add(MFCC(), features_of("a"))
     assert store.missing(MFCC(), ["a"]) == []
+    (temporary,) = tmp_path.rglob(left[0])
+    os.utime(temporary, (time.time() - 25 * 3600,) * 2)
+    store.add(MFCC(), features_of("b"))
+    assert not temporary.exists()
+
+
+def test_what_killed_writers_left_is_removed_after_a_day(tmp_path: Path) -> None:
+    store = FeatureStore(tmp_path)
+    store.add(MFCC(), features_of("a"))
+    store.add(LogMel(), features_of("a"))
+    (segment,) = (tmp_path / extractor_key(MFCC())).glob("*.safetensors")
+    ages = {".seg-x.tmp.safetensors": 25, ".extractor-y.tmp.json": 25, ".seg-z.tmp.safetensors": 23, segment.name: 99}
+    for extractor in (MFCC(), LogMel()):
+        for name, hours in ages.items():
+            path = tmp_path / extractor_key(extractor) / name
+            path.touch()
+            os.utime(path, (time.time() - hours * 3600,) * 2)
+    before = set(files_in(tmp_path))
+    store.add(MFCC(), features_of("b"))
+    assert before - set(files_in(tmp_path)) == {".seg-x.tmp.safetensors", ".extractor-y.tmp.json"}
+    assert store.missing(MFCC(), ["a", "b"]) == []
 
 
 def test_concurrent_writers_do_no_harm(tmp_path: Path) -> None:
