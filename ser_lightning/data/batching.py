@@ -62,7 +62,11 @@ class BucketSampler(Sampler[int]):
         ranks = self.lengths[mixed].argsort(stable=True).argsort() + 2 * self.batch_size * torch.rand(
             len(mixed), generator=generator
         )
-        batches = torch.split(mixed[ranks.argsort()], self.batch_size)
+        sizes = [self.batch_size] * (len(mixed) // self.batch_size)
+        if rest := len(mixed) % self.batch_size:
+            # Anywhere among the lengths, or it would always be of the longest utterances.
+            sizes.insert(int(torch.randint(len(sizes) + 1, (), generator=generator)), rest)
+        batches = torch.split(mixed[ranks.argsort()], sizes)
         # A short batch has to come last: the batch sampler above cuts every `batch_size`.
         full = [batch for batch in batches if len(batch) == self.batch_size]
         short = [batch for batch in batches if len(batch) < self.batch_size]

@@ -54,10 +54,14 @@ class SERData(L.LightningDataModule):
         self._device = device if self.resident else torch.device("cpu")
         self._loaded: dict[Part, Utterances] = {}
 
+    @property
+    def place(self) -> str:
+        """Where the features are, for people."""
+        return "kept on the device" if self.resident else "read from the store"
+
     def train_dataloader(self) -> DataLoader[Batch]:
         rows = self.parts["train"]
-        longest = max(self.streams, key=lambda name: self._frames(name, rows.digests[0]))
-        lengths = [self._frames(longest, digest) for digest in rows.digests]
+        lengths = [self._padded_frames(digest) for digest in rows.digests]
         sampler = BucketSampler(lengths, self.training.batch_size, self.seed)
         return loader(self.part("train"), sampler, self.training.batch_size, self._workers, training=True)
 
@@ -91,8 +95,9 @@ class SERData(L.LightningDataModule):
         ragged = Ragged.of([stream.reader[digest] for digest in digests])
         return Resident(ragged.to(self._device), stream.frames)
 
-    def _frames(self, name: str, digest: str) -> int:
-        return self.streams[name].frames or self.streams[name].reader.frames(digest)
+    def _padded_frames(self, digest: str) -> int:
+        """Frames of an utterance over all streams that are padded: what similar length saves."""
+        return sum(stream.reader.frames(digest) for stream in self.streams.values() if stream.frames is None)
 
     def _fits(self, device: torch.device) -> bool:
         if self.training.keep_on_device != "auto":

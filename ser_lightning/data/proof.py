@@ -25,10 +25,18 @@ class Proof:
     speakers: dict[str, list[str]]
     classes: dict[str, dict[str, int]]
     shared_speakers: dict[str, list[str]]
+    shared_sessions: dict[str, list[str]]
     shared_digests: dict[str, list[str]]
 
     def as_dict(self) -> dict[str, Any]:
         return asdict(self)
+
+    @property
+    def labels(self) -> list[str]:
+        """What every figure of such a split has to be read with."""
+        absent = {part: sorted(set(self.classes["train"]) - set(self.classes[part])) for part in PARTS[1:]}
+        lacks = [f"{part} lacks {', '.join(names)}" for part, names in absent.items() if names]
+        return (["speaker_dependent"] if self.speaker_dependent else []) + lacks
 
     def table(self) -> Table:
         """A column a part: utterances, speakers, classes; the caption says what is shared."""
@@ -42,18 +50,18 @@ class Proof:
         return table
 
     def _caption(self) -> str:
-        speakers = sum(map(len, self.shared_speakers.values()))
-        digests = sum(map(len, self.shared_digests.values()))
-        label = "; speaker_dependent: for comparison with such protocols only" if self.speaker_dependent else ""
-        return f"shared by two parts: {speakers} speakers, {digests} recordings{label}"
+        kinds = {"speakers": self.shared_speakers, "sessions": self.shared_sessions, "recordings": self.shared_digests}
+        counts = ", ".join(f"{sum(map(len, shared.values()))} {kind}" for kind, shared in kinds.items())
+        notes = "".join(f"\n{label}" for label in self.labels)
+        return f"shared by two parts: {counts}{notes}"
 
 
 def prove(rows: Sequence[Row], parts: Assignment, speaker_dependent: bool) -> Proof:
     """Count what each part holds and what any two parts share.
 
     Raises:
-        LeakError: a part is empty or has one class only in training, two parts share a recording, or (unless
-            `speaker_dependent`) a speaker.
+        LeakError: a part is empty, training lacks a class or validation has only one, two parts share a recording,
+            or (unless `speaker_dependent`) a speaker.
     """
     by_part = {part: [row for row in rows if parts[row.id] == part] for part in PARTS}
     proof = Proof(
@@ -62,6 +70,7 @@ def prove(rows: Sequence[Row], parts: Assignment, speaker_dependent: bool) -> Pr
         speakers={part: sorted({row.speaker for row in found}) for part, found in by_part.items()},
         classes={part: dict(Counter(row.label for row in found)) for part, found in by_part.items()},
         shared_speakers=_shared({part: {row.speaker for row in found} for part, found in by_part.items()}),
+        shared_sessions=_shared({part: {r.session for r in found} - {""} for part, found in by_part.items()}),
         shared_digests=_shared({part: {row.digest for row in found} for part, found in by_part.items()}),
     )
     _check(proof, {row.label for row in rows})
@@ -77,6 +86,9 @@ def _check(proof: Proof, classes: set[str]) -> None:
         raise LeakError(f"split: no utterance in {' and '.join(empty)}; every part needs speakers (see split.*)")
     if unseen := sorted(classes - set(proof.classes["train"])):
         raise LeakError(f"split: no training utterance of {', '.join(unseen)}; choose other speakers or a seed")
+    if len(proof.classes["validation"]) < 2:
+        only = ", ".join(proof.classes["validation"])
+        raise LeakError(f"split: validation holds only {only}, which no score can choose by; choose other speakers")
     leaks = {pair: names for pair, names in proof.shared_digests.items() if names}
     if leaks:
         raise LeakError(f"split: recordings stand in two parts: {leaks}; put their speakers into one part")

@@ -9,6 +9,9 @@ from torch import Tensor
 
 from ser_lightning.features.store import Reader
 
+BLOCK = 65536
+"""Frames a block, where all of a stream are gone through."""
+
 
 @dataclass(frozen=True)
 class Ragged:
@@ -66,7 +69,8 @@ class Resident:
         return self.ragged.gather(rows.to(self.ragged.frames.device), self.frames)
 
     def blocks(self) -> Iterator[Tensor]:
-        yield self.ragged.frames
+        # In parts: statistics are taken in float64, with temporaries of a block's size.
+        yield from torch.split(self.ragged.frames, BLOCK)
 
 
 @dataclass(frozen=True)

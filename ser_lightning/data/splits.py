@@ -1,7 +1,7 @@
 """Which utterances train, validate and test. A split is a value; its proof is in `proof.py`.
 
-A split sees `Row`s only. What must stay together (a speaker; speakers that share a recording) is a group, and every
-splitter but `RandomKFold` deals whole groups.
+A split sees `Row`s only. What must stay together (a speaker; speakers that share a recording or a session) is a group,
+and every splitter but `RandomKFold` deals whole groups.
 """
 
 import random
@@ -25,6 +25,8 @@ class Row(Protocol):
     def id(self) -> str: ...
     @property
     def speaker(self) -> str: ...
+    @property
+    def session(self) -> str: ...
     @property
     def digest(self) -> str: ...
     @property
@@ -50,9 +52,11 @@ class Speakers:
     """Speakers that test."""
     seed: int = 0
     """Seed of the draw."""
+    by: Literal["speaker", "session"] = "speaker"
+    """session: speakers of one session stay together."""
 
     def split(self, rows: Sequence[Row]) -> Assignment:
-        order = _shuffled(groups(rows), self.seed)
+        order = _shuffled(groups(rows, self.by), self.seed)
         test, order = _take(order, self.test, "split.test")
         validation, order = _take(order, self.validation, "split.validation")
         return _deal(rows, validation, test)
@@ -69,10 +73,12 @@ class KFold:
     """The fold that tests, from 0."""
     seed: int = 0
     """Seed of the deal of speakers to folds."""
+    by: Literal["speaker", "session"] = "speaker"
+    """session: speakers of one session stay together."""
 
     def split(self, rows: Sequence[Row]) -> Assignment:
-        units = _shuffled(groups(rows), self.seed)
-        _check_fold(self.k, self.fold, len(units), "speakers")
+        units = _shuffled(groups(rows, self.by), self.seed)
+        _check_fold(self.k, self.fold, len(units), f"groups of {self.by}s")
         parts = [units[i :: self.k] for i in range(self.k)]
         return _deal(rows, _joined(parts[(self.fold + 1) % self.k]), _joined(parts[self.fold]))
 
@@ -99,7 +105,7 @@ class Lists:
 
 @dataclass(frozen=True)
 class RandomKFold:
-    """Folds over recordings drawn at random, speakers on both sides: the DS-LSTM paper's protocol.
+    """Folds over recordings drawn at random within classes, speakers on both sides: the DS-LSTM paper's protocol.
 
     Figures are inflated by speaker identity and are comparable with such protocols only.
     """
@@ -113,10 +119,12 @@ class RandomKFold:
     """Seed of the deal of recordings to folds."""
 
     def split(self, rows: Sequence[Row]) -> Assignment:
-        digests = sorted({row.digest for row in rows})
-        _check_fold(self.k, self.fold, len(digests), "recordings")
+        label = {row.digest: row.label for row in sorted(rows, key=lambda row: row.id)}
+        _check_fold(self.k, self.fold, len(label), "recordings")
+        digests = sorted(label)
         random.Random(self.seed).shuffle(digests)
-        fold = {digest: i % self.k for i, digest in enumerate(digests)}
+        # Sorted by class, which keeps the drawn order within: dealing in turn then stratifies.
+        fold = {digest: i % self.k for i, digest in enumerate(sorted(digests, key=label.__getitem__))}
         parts: dict[int, Part] = {self.fold: "test", (self.fold + 1) % self.k: "validation"}
         return {row.id: parts.get(fold[row.digest], "train") for row in rows}
 

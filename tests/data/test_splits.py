@@ -17,6 +17,7 @@ class Utt:
     speaker: str
     digest: str
     label: str
+    session: str = ""
 
 
 def corpus(speakers: int = 10, takes: int = 4) -> list[Utt]:
@@ -89,6 +90,35 @@ def test_random_folds_keep_identical_audio_in_one_part() -> None:
     for fold in range(5):
         parts = RandomKFold(fold=fold).split(rows)
         assert all(parts[f"copy{i}"] == parts[f"s{i}_0"] for i in range(10))
+
+
+def test_sessions_stay_together_when_asked() -> None:
+    rows = [Utt(row.id, row.speaker, row.digest, row.label, f"x{int(row.speaker[1:]) // 2}") for row in corpus()]
+    for splitter in (Speakers(validation=1, test=1, by="session"), KFold(by="session", fold=3)):
+        parts = splitter.split(rows)
+        proof = prove(rows, parts, speaker_dependent=False)
+        assert not any(proof.shared_sessions.values())
+        assert len(proof.speakers["test"]) == 2
+    shared = prove(rows, Lists(validation=["s0"], test=["s1"]).split(rows), speaker_dependent=False)
+    assert shared.shared_sessions["validation+test"] == ["x0"]
+    with pytest.raises(UserError, match="have no session"):
+        Speakers(by="session").split(corpus())
+
+
+def test_random_folds_are_stratified() -> None:
+    rows = [Utt(f"u{i}", f"s{i % 7}", f"d{i}", "rare" if i % 10 == 0 else "common") for i in range(100)]
+    for fold in range(5):
+        parts = RandomKFold(fold=fold).split(rows)
+        assert sum(parts[row.id] == "test" and row.label == "rare" for row in rows) == 2
+
+
+def test_a_validation_part_of_one_class_is_fatal_and_a_lacking_one_labelled() -> None:
+    rows = [*corpus(), *(Utt(f"{name}_{label}", name, f"{name}{label}", label) for name, label in
+                         (("one", "a"), ("t", "a"), ("t", "b"), ("t", "c"), ("s9", "c")))]  # fmt: skip
+    with pytest.raises(LeakError, match="validation holds only a"):
+        prove(rows, Lists(validation=["one"], test=["t"]).split(rows), speaker_dependent=False)
+    proof = prove(rows, Lists(validation=["s1"], test=["t"]).split(rows), speaker_dependent=False)
+    assert proof.labels == ["validation lacks c"]
 
 
 def test_a_leak_is_fatal_and_named() -> None:
