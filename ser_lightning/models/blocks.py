@@ -54,6 +54,14 @@ def _track(norm: nn.BatchNorm1d | nn.BatchNorm2d, mean: Tensor, unbiased_varianc
     norm.num_batches_tracked += 1
 
 
+class Classifier(nn.Linear):
+    """(B, D) -> logits (B, K) in float32, under autocast too: bfloat16's 8 bits make ties of close classes."""
+
+    def forward(self, pooled: Tensor) -> Tensor:
+        with torch.autocast(pooled.device.type, enabled=False):
+            return super().forward(pooled.to(self.weight.dtype))
+
+
 class MaskedLSTM(nn.Module):
     """Unidirectional LSTM over padded utterances.
 

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from ser_lightning.errors import UserError
-from ser_lightning.models.blocks import MaskedLSTM, masked_mean
+from ser_lightning.models.blocks import Classifier, MaskedLSTM, masked_mean
 from ser_lightning.models.frontend import FrontEnd, front_ends
 from ser_lightning.models.output import Output, single
 from ser_lightning.models.stream import StreamShape, pick
@@ -68,7 +68,7 @@ class CNNLSTM(nn.Module):
         fronts = front_ends(pick(streams, spectrograms), channels, kernels)
         self.towers = nn.ModuleList(Tower(front, hidden_dim, num_layers, dropout) for front in fronts)
         self.dropout = nn.Dropout(dropout)
-        self.classifier = nn.Linear(hidden_dim * len(spectrograms), num_classes)
+        self.classifier = Classifier(hidden_dim * len(spectrograms), num_classes)
 
     def forward(self, features: dict[str, Tensor], lengths: dict[str, Tensor]) -> Output:
         """features (B, T, F) and lengths (B,) of each stream -> logits (B, K)."""

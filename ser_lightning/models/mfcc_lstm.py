@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from torch import Tensor, nn
 
-from ser_lightning.models.blocks import MaskedLSTM, masked_mean
+from ser_lightning.models.blocks import Classifier, MaskedLSTM, masked_mean
 from ser_lightning.models.output import Output, single
 from ser_lightning.models.stream import StreamShape, pick
 
@@ -37,7 +37,7 @@ class MFCCLSTM(nn.Module):
         (shape,) = pick(streams, self.streams)
         self.lstm = MaskedLSTM(shape.dim, hidden_dim, num_layers, dropout)
         self.dropout = nn.Dropout(dropout)
-        self.classifier = nn.Linear(hidden_dim, num_classes)
+        self.classifier = Classifier(hidden_dim, num_classes)
 
     def forward(self, features: dict[str, Tensor], lengths: dict[str, Tensor]) -> Output:
         """features (B, T, D) and lengths (B,) of each stream -> logits (B, K)."""

@@ -19,6 +19,9 @@ class StreamShape:
     frames: int | None
     """Frames of every utterance where each is resampled to that many; None where lengths vary."""
 
+    spectrogram: bool = False
+    """Whether the values of a frame lie along frequency."""
+
 
 def pick(streams: Mapping[str, StreamShape], names: Sequence[str]) -> list[StreamShape]:
     """The named streams, in the order of `names`.

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import urlsplit
+from urllib.request import getproxies, proxy_bypass
 
 from lightning.pytorch.loggers import WandbLogger
 
@@ -77,7 +78,7 @@ def _tracked(settings: Tracking, identity: Identity, config: Mapping[str, Any], 
         yield logger
         code = 0
     except BaseException as error:
-        code = getattr(error, "exit_code", 1)
+        code = getattr(error, "exit_code", 130 if isinstance(error, KeyboardInterrupt) else 1)
         raise
     finally:
         wandb.finish(exit_code=code)
@@ -100,6 +101,8 @@ def _reachable(mode: Literal["offline", "online", "off"]) -> Literal["offline", 
     if mode != "online":
         return "offline"
     url = urlsplit(os.environ.get("WANDB_BASE_URL", DEFAULT_URL))
+    if url.scheme in getproxies() and not proxy_bypass(url.hostname or ""):
+        return "online"  # a proxy answers for it
     port = url.port or (443 if url.scheme == "https" else 80)
     try:
         socket.create_connection((url.hostname or "", port), timeout=5).close()

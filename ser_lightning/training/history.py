@@ -13,7 +13,8 @@ class History(L.Callback):
     """Writes every metric logged in an epoch; the file is replaced whole, so a follower never reads half a row."""
 
     def __init__(self, path: Path) -> None:
-        self.path, self.rows, self.began = path, list[dict[str, float | None]](), time.monotonic()
+        self.path, self.rows = path, list[dict[str, float | None]]()
+        self.began, self.rate = 0.0, 0.0
 
     def on_train_start(self, trainer: L.Trainer, module: L.LightningModule) -> None:
         # After a resume, epochs that the checkpoint doesn't know of will be trained again.
@@ -21,25 +22,20 @@ class History(L.Callback):
 
     def on_train_epoch_start(self, trainer: L.Trainer, module: L.LightningModule) -> None:
         self.began = time.monotonic()
+        # Now, because at the epoch's end the schedule has set the next one's.
+        self.rate = trainer.optimizers[0].param_groups[0]["lr"]
 
     def on_train_epoch_end(self, trainer: L.Trainer, module: L.LightningModule) -> None:
         if not trainer.is_global_zero:
             return
-        logged = {
+        logged: dict[str, float | None] = {
             name: float(value)
             for name, value in sorted(trainer.callback_metrics.items())
             if isinstance(value, Tensor) and "/" in name
         }
-        rate = trainer.optimizers[0].param_groups[0]["lr"]
-        self.rows.append(
-            {
-                "epoch": trainer.current_epoch,
-                "step": trainer.global_step,
-                "learning_rate": rate,
-                "seconds": time.monotonic() - self.began,
-            }
-            | logged
-        )
+        row: dict[str, float | None] = {"epoch": trainer.current_epoch, "step": trainer.global_step}
+        row |= {"learning_rate": self.rate, "seconds": time.monotonic() - self.began}
+        self.rows.append(row | logged)
         columns = list(dict.fromkeys(name for row in self.rows for name in row))
         write_csv(self.path, columns, [["" if row.get(c) is None else row[c] for c in columns] for row in self.rows])
 
@@ -48,4 +44,8 @@ def read_history(path: Path) -> list[dict[str, float | None]]:
     """Rows of metrics.csv; a metric that an epoch doesn't have is None. No file: no rows."""
     if not path.exists():
         return []
-    return [{name: float(text) if text else None for name, text in row.items()} for row in read_csv(path)]
+    whole = ("epoch", "step")
+    return [
+        {name: (int(text) if name in whole else float(text)) if text else None for name, text in row.items()}
+        for row in read_csv(path)
+    ]

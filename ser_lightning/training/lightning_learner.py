@@ -1,14 +1,14 @@
-"""The learner that trains with Lightning: fits on the train part, selects on the validation part, predicts logits."""
+"""The learner that trains a network with Lightning."""
 
+import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import lightning as L
 import numpy as np
 import torch
-from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint
+from lightning.pytorch.callbacks import EarlyStopping
 from lightning.pytorch.loggers import Logger
 from numpy.typing import NDArray
 
@@ -18,23 +18,16 @@ from ser_lightning.console import console
 from ser_lightning.data.datamodule import SERData
 from ser_lightning.data.normalise import Normaliser
 from ser_lightning.data.splits import Part
+from ser_lightning.errors import UserError
+from ser_lightning.files import write_json
 from ser_lightning.models.stream import StreamShape
+from ser_lightning.training.checkpoints import MONITOR, BestCheckpoint, LastCheckpoint, WholeFileIO
 from ser_lightning.training.history import History
+from ser_lightning.training.learner import Facts
 from ser_lightning.training.module import SERModule
 from ser_lightning.training.optimisation import class_weights
 from ser_lightning.training.progress import progress
 from ser_lightning.training.stopping import StopRequest, on_signals
-
-MONITOR = "validation/uar"
-"""Never the loss: it is lowest epochs before UAR is best."""
-
-
-@dataclass(frozen=True)
-class Fit:
-    """What came of a training: epochs trained, the epoch whose weights were kept, seconds are in metrics.csv."""
-
-    epochs: int
-    best_epoch: int
 
 
 class LightningLearner:
@@ -42,7 +35,7 @@ class LightningLearner:
 
     def __init__(self, config: Config, shapes: Mapping[str, StreamShape], classes: Sequence[str]) -> None:
         L.seed_everything(config.seed, workers=True, verbose=False)
-        self.config, self.classes = config, list(classes)
+        self.config, self.shapes, self.classes = config, shapes, list(classes)
         self.model = build("model", config.model, shapes, len(classes))
         self.streams: tuple[str, ...] = self.model.streams
         self.normaliser = Normaliser(
@@ -52,27 +45,41 @@ class LightningLearner:
         self.module = self._module()
 
     @property
-    def parameters(self) -> int:
+    def size(self) -> str:
+        return f"{self._parameters:,} parameters"
+
+    @property
+    def _parameters(self) -> int:
         return sum(p.numel() for p in self.model.parameters() if p.requires_grad)
 
-    def fit(self, data: SERData, folder: Path, logger: Logger | None, stop: StopRequest) -> Fit:
-        """Train, or go on from `folder/last.ckpt`; ends with `folder/best.ckpt` (weights only) alone and loaded."""
+    def fit(self, data: SERData, folder: Path, logger: Logger | None, stop: StopRequest) -> Facts:
+        """Ends with `folder/best.ckpt` (weights only); the optimiser's state goes when the training is over."""
+        facts = folder / "fit.json"
+        if not facts.exists():
+            write_json(facts, self._fit(data, folder, logger, stop))
+            (folder / "last.ckpt").unlink(missing_ok=True)
+        self.load(folder)
+        return json.loads(facts.read_text(encoding="utf-8"))  # type: ignore[no-any-return]
+
+    def _fit(self, data: SERData, folder: Path, logger: Logger | None, stop: StopRequest) -> Facts:
         rows = data.parts["train"]
         self.normaliser.fit(data.training_blocks())
         ids: dict[str, Sequence[str]] = {part: found.ids for part, found in data.parts.items()}
         self.module = self._module(class_weights(rows.labels, len(self.classes), self.config.training), ids)
-        best, last = folder / "best.ckpt", folder / "last.ckpt"
-        trainer = self._trainer(folder, logger, stop)
+        trainer, last = self._trainer(folder, logger, stop), folder / "last.ckpt"
         with on_signals(stop):
             trainer.fit(self.module, data, ckpt_path=str(last) if last.exists() else None, weights_only=True)
-        self.load(best)
-        epoch = torch.load(best, weights_only=True)["epoch"]
-        last.unlink(missing_ok=True)
-        return Fit(epochs=trainer.current_epoch, best_epoch=epoch)
+        epoch = torch.load(folder / "best.ckpt", weights_only=True)["epoch"]
+        chosen = {"epoch": epoch, "selected_by": "validation.uar"}
+        return {"parameters": self._parameters, "epochs": trainer.current_epoch, "checkpoint": chosen}
 
-    def load(self, path: Path) -> None:
-        """Take the weights and normalisation statistics of a checkpoint."""
-        self.module.load_state_dict(torch.load(path, weights_only=True, map_location="cpu")["state_dict"])
+    def load(self, folder: Path) -> None:
+        """Take the weights and normalisation statistics of `folder/best.ckpt`."""
+        best = folder / "best.ckpt"
+        if not best.exists():
+            raise UserError(f"{best} is gone; remove the run's folder and train it again")
+        state = torch.load(best, weights_only=True, map_location="cpu")["state_dict"]
+        self.module.load_state_dict(state)
 
     def predict(self, data: SERData, part: Part) -> NDArray[np.float64]:
         """Logits (N, K) of a part's rows in their order, in evaluation mode."""
@@ -81,17 +88,23 @@ class LightningLearner:
         return torch.cat(found).double().numpy()
 
     def _module(self, weights: torch.Tensor | None = None, ids: Mapping[str, Sequence[str]] | None = None) -> SERModule:
-        masked = [name for name in self.streams if self.config.features[name]["extractor"] == "log_mel"]
+        training = self.config.training
         return SERModule(
-            self.model,
-            self.normaliser,
-            self.config.training,
-            self.classes,
-            masked,
-            weights,
-            ids,
-            self.config.seed,
+            self.model, self.normaliser, training, self.classes, self._masked(), weights, ids, self.config.seed
         )
+
+    def _masked(self) -> list[str]:
+        """Spectrograms that SpecAugment masks: none where it is off."""
+        settings = self.config.training.spec_augment
+        if settings.time_masks == settings.mel_masks == 0:
+            return []
+        masked = [name for name in self.streams if self.shapes[name].spectrogram]
+        if raw := [name for name in masked if self.config.features[name]["normalise"] == "none"]:
+            raise UserError(
+                f"training.spec_augment masks with 0, which is no mean of `{raw[0]}`: "
+                f"set features.{raw[0]}.normalise=global, or the masks to 0"
+            )
+        return masked
 
     def _shared(self) -> dict[str, Any]:
         training = self.config.training
@@ -105,26 +118,19 @@ class LightningLearner:
 
     def _trainer(self, folder: Path, logger: Logger | None, stop: StopRequest) -> L.Trainer:
         training = self.config.training
+        callbacks: list[L.Callback]
         limit = training.limit_train_batches
-        keep: dict[str, Any] = {
-            "dirpath": folder,
-            "enable_version_counter": False,
-            "auto_insert_metric_name": False,
-        }
-        callbacks = [
-            stop,
-            History(folder.parent / "metrics.csv"),
-            ModelCheckpoint(filename="best", monitor=MONITOR, mode="max", save_weights_only=True, **keep),
-            *([EarlyStopping(MONITOR, mode="max", patience=training.patience)] if training.patience else []),
-            progress(),
-            # After the others, so that the state it saves is theirs at the epoch's end.
-            ModelCheckpoint(filename="last", save_top_k=1, monitor=None, save_on_train_epoch_end=True, **keep),
-        ]
+        callbacks = [stop, History(folder.parent / "metrics.csv"), BestCheckpoint(folder), progress()]
+        if training.patience is not None:
+            callbacks.append(EarlyStopping(MONITOR, mode="max", patience=training.patience))
+        # After the others, so that the state it saves is theirs at the epoch's end.
+        callbacks.append(LastCheckpoint(folder))
         return L.Trainer(
             **self._shared(),
             max_epochs=training.max_epochs,
             logger=logger or False,
             callbacks=callbacks,
+            plugins=[WholeFileIO()],
             limit_train_batches=int(limit) if limit is not None and limit >= 1 else limit,
             gradient_clip_val=training.gradient_clip_val,
             accumulate_grad_batches=training.accumulate_grad_batches,

@@ -10,7 +10,7 @@ from torch.nn import functional as F
 from torchmetrics.classification import MulticlassConfusionMatrix
 
 from ser_lightning.config.schema import Training
-from ser_lightning.data.augment import spec_augment
+from ser_lightning.data.augment import Masks, spec_augment
 from ser_lightning.data.batching import Batch
 from ser_lightning.data.normalise import Normaliser
 from ser_lightning.errors import UserError
@@ -50,9 +50,14 @@ class SERModule(L.LightningModule):
 
     def forward(self, batch: Batch) -> Output:
         features = self.normaliser(batch.features, batch.lengths)
-        if self.training:
-            features |= {name: spec_augment(features[name], **vars(self.settings.spec_augment)) for name in self.masked}
+        if self.training and self.masked:
+            features |= self._augmented(features, batch.lengths)
         return self.model(features, batch.lengths)  # type: ignore[no-any-return]
+
+    def _augmented(self, features: Mapping[str, Tensor], lengths: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        chosen = {name: features[name] for name in self.masked}
+        utterances = len(next(iter(features.values())))
+        return spec_augment(chosen, lengths, Masks.draw(utterances, **vars(self.settings.spec_augment)))
 
     def loss(self, output: Output, labels: Tensor) -> Tensor:
         """Sum of weight * cross-entropy over the heads (ds_lstm: p * CE(raw) + (1 - p) * CE(mfcc))."""

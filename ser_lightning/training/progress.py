@@ -20,4 +20,5 @@ class EpochLines(L.Callback):
         parts = (
             f"{part}: loss {seen[f'{part}/loss']:.3f} UAR {seen[f'{part}/uar']:.3f}" for part in ("train", "validation")
         )
-        console.print(f"epoch {trainer.current_epoch} of {trainer.max_epochs}   {'   '.join(parts)}", soft_wrap=True)
+        epoch = f"epoch {trainer.current_epoch} ({trainer.current_epoch + 1} of {trainer.max_epochs})"
+        console.print(epoch, *parts, sep="   ", soft_wrap=True)

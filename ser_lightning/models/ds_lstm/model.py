@@ -6,7 +6,7 @@ from typing import Literal
 from torch import Tensor, nn
 
 from ser_lightning.errors import UserError
-from ser_lightning.models.blocks import masked_mean
+from ser_lightning.models.blocks import Classifier, masked_mean
 from ser_lightning.models.ds_lstm.align import PaperAlignment, TimeAlignment
 from ser_lightning.models.ds_lstm.cell import DualSequenceLSTM
 from ser_lightning.models.frontend import front_ends
@@ -70,7 +70,7 @@ class DSLSTM(nn.Module):
             steps=align.frames,
         )
         self.dropout = nn.Dropout(dropout)
-        self.classifier = nn.Linear(hidden_dim, num_classes)
+        self.classifier = Classifier(hidden_dim, num_classes)
 
     def forward(self, features: dict[str, Tensor], lengths: dict[str, Tensor]) -> Output:
         """features (B, T, F) and lengths (B,) of each stream -> logits (B, K)."""

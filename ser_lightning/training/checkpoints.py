@@ -1,0 +1,51 @@
+"""Checkpoints that are whole or not there, and that survive a run folder that was moved."""
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning.fabric.plugins import TorchCheckpointIO
+from lightning.fabric.utilities.types import _PATH
+from lightning.pytorch.callbacks import ModelCheckpoint
+
+from ser_lightning.files import replacing
+
+MONITOR = "validation/uar"
+"""Never the loss: it is lowest epochs before UAR is best."""
+
+
+class WholeFileIO(TorchCheckpointIO):
+    """Lightning writes through the system's temporary folder, which is a copy in place where that is another disk."""
+
+    def save_checkpoint(self, checkpoint: dict[str, Any], path: _PATH, storage_options: Any | None = None) -> None:
+        with replacing(Path(path)) as temporary:
+            torch.save(checkpoint, temporary)
+
+
+class BestCheckpoint(ModelCheckpoint):
+    """Weights of the epoch with the best validation UAR, `folder/best.ckpt`."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(
+            folder, "best", MONITOR, mode="max", save_weights_only=True, enable_version_counter=False,
+            auto_insert_metric_name=False,
+        )  # fmt: skip
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        # Lightning forgets the best score when the folder's absolute path is another than when it was saved.
+        best = str(Path(self.dirpath or "") / "best.ckpt")
+        moved = {"dirpath": self.dirpath, "best_model_path": best, "kth_best_model_path": best}
+        scores = dict.fromkeys([best], state_dict["best_model_score"])
+        super().load_state_dict(state_dict | moved | {"best_k_models": scores})
+
+
+class LastCheckpoint(ModelCheckpoint):
+    """Everything needed to go on after the last whole epoch, `folder/last.ckpt`."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(
+            folder, "last", save_on_train_epoch_end=True, enable_version_counter=False, auto_insert_metric_name=False
+        )
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """It has nothing to remember but its file, which is where it is now."""

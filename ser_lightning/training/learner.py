@@ -1,0 +1,44 @@
+"""What a run trains: whatever fits on a train part, chooses on a validation part, and predicts logits."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from lightning.pytorch.loggers import Logger
+from numpy.typing import NDArray
+
+from ser_lightning.data.datamodule import SERData
+from ser_lightning.data.splits import Part
+from ser_lightning.training.stopping import StopRequest
+
+Facts = Mapping[str, Any]
+"""What a learner says of itself for result.json: plain numbers, strings and containers."""
+
+
+class Learner(Protocol):
+    """Built from (config, shapes by stream, classes); registered in the table of learners by name."""
+
+    @property
+    def streams(self) -> tuple[str, ...]:
+        """The streams it reads; features of others are not computed."""
+
+    @property
+    def size(self) -> str:
+        """How large it is, for people."""
+
+    def fit(self, data: SERData, folder: Path, logger: Logger | None, stop: StopRequest) -> Facts:
+        """Fit on `train`, choose on `validation`, save to `folder`, end up as what was chosen.
+
+        Called again on the folder of a fit that was interrupted it goes on; of one that was done it loads.
+
+        Raises:
+            StoppedError: `stop` was asked.
+            UserError: training is impossible with these data or settings.
+        """
+
+    def load(self, folder: Path) -> None:
+        """Become what `fit` saved. Raises UserError: nothing is there."""
+
+    def predict(self, data: SERData, part: Part) -> NDArray[np.float64]:
+        """Logits (N, K) of a part's rows in their order."""
