@@ -16,8 +16,11 @@ from ser_lightning.config.identity import identity
 from ser_lightning.config.overrides import parse
 from ser_lightning.config.schema import Config
 from ser_lightning.config.sources import read
+from ser_lightning.corpora.utterance import Utterance
+from ser_lightning.data.proof import Proof
+from ser_lightning.data.splits import PARTS, Assignment
 from ser_lightning.errors import ConfigError, UserError
-from ser_lightning.files import write_json, write_text
+from ser_lightning.files import read_csv, write_csv, write_json, write_text
 
 PACKAGES = (
     "ser-lightning",
@@ -39,7 +42,7 @@ class RunFolder:
         self.config, self.environment = path / "config.yaml", path / "environment.json"
         self.split, self.proof = path / "split.csv", path / "split_proof.json"
         self.metrics, self.predictions = path / "metrics.csv", path / "predictions.csv"
-        self.checkpoints, self.best = path / "checkpoints", path / "checkpoints" / "best.ckpt"
+        self.checkpoints, self.attempt = path / "checkpoints", path / "attempt"
         self.curves, self.log = path / "learning_curves.png", path / "run.log"
         self.result = path / "result.json"
 
@@ -56,27 +59,41 @@ class RunFolder:
     def read_config(self, words: Sequence[str] = ()) -> Config:
         return bind(read(self.config), str(self.config), words)
 
-    def begin(self, config: Config) -> int:
-        """Write what the run starts from; returns the attempt: 1, and one more each time it was removed since.
+    def begin(self, config: Config) -> None:
+        """Write what the run starts from; a folder that is new gets the next attempt number.
 
-        The counter lies beside the folders, where removing a run leaves it.
+        The numbers are counted beside the folders, where removing a run leaves the count.
         """
         counter = self.path.parent / ".attempts" / self.id
-        attempt = int(counter.read_text()) if counter.exists() else 0
-        if not self.config.exists():
-            attempt += 1
-            write_text(counter, f"{attempt}\n")
+        if not self.attempt.exists():
+            count = 1 + (int(counter.read_text(encoding="utf-8")) if counter.exists() else 0)
+            write_text(counter, f"{count}\n")
+            write_text(self.attempt, f"{self.id}-{count}\n")
         write_text(self.config, OmegaConf.to_yaml(OmegaConf.create(asdict(config))))
         write_json(self.environment, environment())
-        return attempt
 
     @property
-    def attempt(self) -> int:
-        return int((self.path.parent / ".attempts" / self.id).read_text())
+    def attempt_id(self) -> str:
+        """The run's id with its attempt number: what W&B knows it by."""
+        return self.attempt.read_text(encoding="utf-8").strip()
+
+    def write_split(self, utterances: Sequence[Utterance], parts: Assignment, proof: Proof) -> None:
+        rows = ((u.id, u.speaker, u.session, u.label, u.digest, parts[u.id]) for u in utterances)
+        write_csv(self.split, ("id", "speaker", "session", "label", "digest", "part"), rows)
+        write_json(self.proof, proof.as_dict())
+
+    def read_split(self) -> Assignment:
+        """Raises UserError: a part that is none."""
+        parts: Assignment = {}
+        for row in read_csv(self.split):
+            if row["part"] not in PARTS:
+                raise UserError(f"{self.split}: `{row['id']}` has the unknown part `{row['part']}`")
+            parts[row["id"]] = row["part"]  # type: ignore[assignment]
+        return parts
 
     @property
     def lock(self) -> Path:
-        return self.path / "lock"
+        return self.path / ".lock"
 
 
 def open_run(name: str, words: Sequence[str] = ()) -> tuple[RunFolder, Config]:
@@ -98,7 +115,7 @@ def open_run(name: str, words: Sequence[str] = ()) -> tuple[RunFolder, Config]:
 def _find(name: str, runs_dir: str) -> RunFolder:
     for path in (Path(runs_dir) / name, Path(name)):
         if (path / "config.yaml").is_file():
-            return RunFolder(path)
+            return RunFolder(path.resolve())
     known = sorted(p.parent.name for p in Path(runs_dir).glob("*/config.yaml"))
     raise UserError(f"no run `{name}` under {runs_dir}/; there {'are ' + ', '.join(known) if known else 'is none yet'}")
 

@@ -1,5 +1,6 @@
-"""Who works on a run: a file that names its owner, made by one process at a time."""
+"""Who works on a run: a file whose lock the system releases with its owner, and whose text names the owner."""
 
+import fcntl
 import json
 import os
 import socket
@@ -12,52 +13,49 @@ from ser_lightning.errors import UserError
 
 @contextmanager
 def owned(path: Path) -> Iterator[None]:
-    """Own the lock file `path`; the lock of an owner that died on this host is taken over.
+    """Own the lock file `path`, which stays, empty, when the block ends; a dead owner of this host is no owner.
+
+    Between hosts the system's lock is not relied on, because some network file systems grant it to both: the text
+    of an owner on another host is believed until a person removes the file.
 
     Raises:
-        UserError: a living process, or one on another host, has it; host and process number are named.
+        UserError: another process has it; host and process number are named.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    while not _claimed(path):
-        _remove_if_dead(path)
+    with path.open("a+", encoding="utf-8") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise _taken(path, _owner(path)) from error
+        except OSError as error:
+            raise UserError(
+                f"{path}: this file system keeps no locks ({error}); put runs_dir on one that does"
+            ) from error
+        owner = _owner(path)
+        if owner.get("host", socket.gethostname()) != socket.gethostname():
+            raise _taken(path, owner)
+        _write(path, json.dumps({"host": socket.gethostname(), "pid": os.getpid()}))
+        try:
+            yield
+        finally:
+            _write(path, "")
+
+
+def _owner(path: Path) -> dict[str, str]:
+    """What the file says; nothing where it is empty or was cut short by a full disk."""
     try:
-        yield
-    finally:
-        path.unlink(missing_ok=True)
+        return json.loads(path.read_text(encoding="utf-8") or "{}")  # type: ignore[no-any-return]
+    except ValueError:
+        return {}
 
 
-def _claimed(path: Path) -> bool:
-    """Whether the lock is ours now: written aside and linked, so that no reader finds it without its owner."""
-    mine = path.with_name(f".{path.name}-{socket.gethostname()}-{os.getpid()}")
-    mine.write_text(json.dumps({"host": socket.gethostname(), "pid": os.getpid()}), encoding="utf-8")
-    try:
-        path.hardlink_to(mine)
-        return True
-    except FileExistsError:
-        return False
-    finally:
-        mine.unlink()
+def _write(path: Path, text: str) -> None:
+    # In place: a file put in its stead would be another one, not locked.
+    path.write_text(text, encoding="utf-8")
 
 
-def _remove_if_dead(path: Path) -> None:
-    try:
-        owner = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return
-    if owner["host"] == socket.gethostname() and not _alive(owner["pid"]):
-        path.unlink(missing_ok=True)
-        return
-    raise UserError(
-        f"{path.parent}: process {owner['pid']} on {owner['host']} is working on this run; "
+def _taken(path: Path, owner: dict[str, str]) -> UserError:
+    return UserError(
+        f"{path.parent}: process {owner.get('pid', '?')} on {owner.get('host', '?')} is working on this run; "
         f"wait for it, or remove {path} if that process is gone"
     )
-
-
-def _alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True

@@ -7,15 +7,12 @@ from functools import cached_property
 from pathlib import Path
 
 import torch
-from rich.console import Console
 
 from ser_lightning.config.components import build
 from ser_lightning.config.identity import run_id
 from ser_lightning.config.schema import Config
 from ser_lightning.console import console
-from ser_lightning.corpora.corpus import Corpus, CorpusError
-from ser_lightning.corpora.report import render
-from ser_lightning.corpora.scan import scan
+from ser_lightning.corpora.corpus import Corpus
 from ser_lightning.corpora.utterance import Utterance
 from ser_lightning.data.datamodule import PartRows, SERData, Stream
 from ser_lightning.data.proof import Proof, prove
@@ -24,32 +21,7 @@ from ser_lightning.features.extract import fill
 from ser_lightning.features.extractor import Extractor
 from ser_lightning.features.store import FeatureStore
 from ser_lightning.models.stream import StreamShape
-
-
-def scan_corpus(config: Config) -> Corpus:
-    """Scan the corpus and refuse one that can't be used.
-
-    Raises:
-        CorpusError: all fatal problems at once.
-    """
-    corpus = scan(build("corpus", config.corpus), Path(config.cache_dir))
-    corpus.check()
-    return corpus
-
-
-def inspect_corpus(config: Config) -> Corpus:
-    """`ser corpus`: show files, speakers, hours, classes and problems.
-
-    Raises:
-        CorpusError: the corpus can't be used; what is wrong has been shown.
-    """
-    corpus = scan(build("corpus", config.corpus), Path(config.cache_dir))
-    render(corpus, Console())
-    try:
-        corpus.check()
-    except CorpusError as error:
-        raise CorpusError(f"the corpus in {corpus.root} cannot be used: mend the errors above") from error
-    return corpus
+from ser_lightning.runs.corpus import scan_corpus
 
 
 @dataclass(frozen=True)
@@ -75,7 +47,9 @@ class Prepared:
     @property
     def shapes(self) -> dict[str, StreamShape]:
         return {
-            name: StreamShape(extractor.dim, extractor.hop_seconds, self.config.features[name]["frames"])
+            name: StreamShape(
+                extractor.dim, extractor.hop_seconds, self.config.features[name]["frames"], extractor.spectrogram
+            )
             for name, extractor in self.extractors.items()
         }
 

@@ -1,6 +1,7 @@
 """The test part is scored by `ser evaluate` alone, once, and the look is recorded."""
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -37,11 +38,11 @@ def test_test_rows_and_figures_are_added_and_validation_stays(run: RunFolder) ->
 
 def test_the_kept_checkpoint_is_what_is_evaluated(run: RunFolder, tiny: list[str]) -> None:
     evaluate(run)
-    saved = torch.load(run.best, weights_only=True)
+    saved = torch.load(run.checkpoints / "best.ckpt", weights_only=True)
     for name, tensor in saved["state_dict"].items():
         if name.startswith("model."):
             tensor.zero_()
-    torch.save(saved, run.best)
+    torch.save(saved, run.checkpoints / "best.ckpt")
     result = run.read_result()
     del result["test"]
     run.result.write_text(json.dumps(result))
@@ -85,3 +86,34 @@ def test_an_unfinished_run_is_refused(run: RunFolder) -> None:
     run.result.unlink()
     with pytest.raises(UserError, match="is not finished"):
         evaluate(run)
+
+
+def test_a_split_that_was_changed_is_refused(run: RunFolder) -> None:
+    before = run.split.read_text()
+    run.split.write_text(before.replace(",train", ",test", 1))
+    with pytest.raises(UserError, match=r"stand in two parts|is not the split"):
+        evaluate(run)
+    run.split.write_text("\n".join(before.splitlines()[:-1]) + "\n")
+    with pytest.raises(UserError, match="is not the split"):
+        evaluate(run)
+    assert not (run.path.parent / LOOKS).exists()
+
+
+def test_another_result_version_is_refused(run: RunFolder) -> None:
+    run.result.write_text(json.dumps(run.read_result() | {"result_version": 0}))
+    with pytest.raises(UserError, match="of result version 0"):
+        evaluate(run)
+
+
+def test_a_copied_folder_is_a_run_and_one_without_its_checkpoint_is_named(run: RunFolder, tmp_path: Path) -> None:
+    shutil.copytree(run.path, tmp_path / "copy" / run.id)
+    copied, config = open_run(str(tmp_path / "copy" / run.id))
+    assert "test" in evaluate(copied, config).read_result()
+    (run.checkpoints / "best.ckpt").unlink()
+    with pytest.raises(UserError, match=r"best\.ckpt is gone"):
+        evaluate(run)
+
+
+def test_the_folder_one_stands_in_is_a_run(run: RunFolder, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(run.path)
+    assert open_run(".")[0].id == run.id

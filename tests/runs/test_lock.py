@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -12,24 +13,35 @@ import pytest
 from ser_lightning.errors import UserError
 from ser_lightning.runs.lock import owned
 
+HOLD = (
+    "import sys, time; from pathlib import Path; from ser_lightning.runs.lock import owned\n"
+    "with owned(Path(sys.argv[1])): print('mine', flush=True); time.sleep(float(sys.argv[2]))"
+)
 
-def test_held_inside_and_gone_after_even_an_error(tmp_path: Path) -> None:
+
+def holder(path: Path, seconds: float) -> "subprocess.Popen[str]":
+    command = [sys.executable, "-c", HOLD, str(path), str(seconds)]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+
+
+def test_held_inside_and_free_after_even_an_error(tmp_path: Path) -> None:
     with pytest.raises(ZeroDivisionError), owned(tmp_path / "lock"):
         assert json.loads((tmp_path / "lock").read_text()) == {"host": socket.gethostname(), "pid": os.getpid()}
         raise ZeroDivisionError
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_a_living_owner_keeps_it(tmp_path: Path) -> None:
-    says = f"process {os.getpid()} on {socket.gethostname()}"
-    with owned(tmp_path / "lock"), pytest.raises(UserError, match=says), owned(tmp_path / "lock"):
+    with owned(tmp_path / "lock"):
         pass
+    assert (tmp_path / "lock").read_text() == ""
 
 
-def test_a_dead_owner_on_this_host_is_taken_over(tmp_path: Path) -> None:
-    dead = subprocess.Popen([sys.executable, "-c", ""])
-    dead.wait()
-    (tmp_path / "lock").write_text(json.dumps({"host": socket.gethostname(), "pid": dead.pid}))
+def test_a_living_owner_keeps_it_and_a_killed_one_loses_it(tmp_path: Path) -> None:
+    child = holder(tmp_path / "lock", 60)
+    assert child.stdout is not None
+    assert child.stdout.readline() == "mine\n"
+    says = f"process {child.pid} on {socket.gethostname()}"
+    with pytest.raises(UserError, match=says), owned(tmp_path / "lock"):
+        pass
+    child.send_signal(signal.SIGKILL)
+    child.wait()
     with owned(tmp_path / "lock"):
         assert json.loads((tmp_path / "lock").read_text())["pid"] == os.getpid()
 
@@ -41,14 +53,5 @@ def test_an_owner_on_another_host_is_named_with_the_remedy(tmp_path: Path) -> No
 
 
 def test_of_many_at_once_one_gets_it(tmp_path: Path) -> None:
-    code = (
-        "import sys, time; from pathlib import Path; from ser_lightning.runs.lock import owned\n"
-        "with owned(Path(sys.argv[1])): print('mine'); time.sleep(3)"
-    )
-    children = [
-        subprocess.Popen([sys.executable, "-c", code, str(tmp_path / "lock")], stdout=subprocess.PIPE,
-                         stderr=subprocess.DEVNULL, text=True)
-        for _ in range(6)
-    ]  # fmt: skip
-    said = [child.communicate()[0] for child in children]
-    assert sum("mine" in text for text in said) == 1
+    children = [holder(tmp_path / "lock", 3) for _ in range(6)]
+    assert sum("mine" in child.communicate()[0] for child in children) == 1

@@ -15,18 +15,20 @@ import pytest
 import torch
 
 from ser_lightning.config.compose import compose
+from ser_lightning.config.schema import Training
 from ser_lightning.errors import UserError
 from ser_lightning.evaluation.predictions import Predictions
 from ser_lightning.files import read_csv
 from ser_lightning.runs.folder import RunFolder, open_run
-from ser_lightning.runs.train import find_device, train
+from ser_lightning.runs.outcome import find_device
+from ser_lightning.runs.train import train
 from ser_lightning.training.history import read_history
 from ser_lightning.training.module import NonFiniteLossError
 from ser_lightning.training.stopping import StoppedError, StopRequest
 
 
 def weights(run: RunFolder) -> dict[str, torch.Tensor]:
-    return torch.load(run.best, weights_only=True)["state_dict"]  # type: ignore[no-any-return]
+    return torch.load(run.checkpoints / "best.ckpt", weights_only=True)["state_dict"]  # type: ignore[no-any-return]
 
 
 @pytest.fixture
@@ -44,6 +46,9 @@ def test_what_a_run_leaves(run: RunFolder) -> None:
         "metrics.csv",
         "predictions.csv",
         "checkpoints/best.ckpt",
+        "checkpoints/fit.json",
+        "attempt",
+        ".lock",
         "learning_curves.png",
         "confusion_validation.png",
         "run.log",
@@ -80,7 +85,7 @@ def test_the_split_and_its_proof_are_stored(run: RunFolder) -> None:
 
 
 def test_the_kept_checkpoint_is_weights_only(run: RunFolder) -> None:
-    assert "optimizer_states" not in torch.load(run.best, weights_only=True)
+    assert "optimizer_states" not in torch.load(run.checkpoints / "best.ckpt", weights_only=True)
 
 
 def test_a_finished_run_returns_at_once(run: RunFolder, tiny: list[str]) -> None:
@@ -141,7 +146,7 @@ def test_kill_9_and_again(tiny: list[str], tmp_path: Path) -> None:
     child.wait()
     assert folder is not None
     assert not (folder / "result.json").exists()
-    assert (folder / "lock").exists()
+    assert str(child.pid) in (folder / ".lock").read_text()
     again = compose([*words]).config
     with pytest.raises(StoppedError):
         train(again, StopAfterResume())
@@ -245,7 +250,64 @@ def test_an_accelerator_that_is_not_there_is_an_error() -> None:
     if torch.cuda.is_available():
         pytest.skip("there is a GPU here")
     with pytest.raises(UserError, match=r"training\.accelerator=cuda: not available"):
-        find_device("cuda")
+        find_device(Training(accelerator="cuda"))
+
+
+def test_half_precision_on_a_cpu_is_an_error() -> None:
+    with pytest.raises(UserError, match="16-mixed needs a GPU"):
+        find_device(Training(accelerator="cpu", precision="16-mixed"))
+
+
+def test_a_failure_after_the_training_does_not_train_again(tiny: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise OSError("No space left on device")
+
+    config = compose(tiny).config
+    with monkeypatch.context() as patched:
+        patched.setattr("ser_lightning.runs.outcome.confusion_png", full)
+        with pytest.raises(OSError, match="No space"):
+            train(config)
+    (stopped,) = Path(config.runs_dir).glob("table-*")
+    assert not (stopped / "result.json").exists()
+    best = (stopped / "checkpoints" / "best.ckpt").stat().st_mtime_ns
+    run = train(config)
+    assert run.path.resolve() == stopped.resolve()
+    assert (stopped / "checkpoints" / "best.ckpt").stat().st_mtime_ns == best
+    assert run.read_result()["epochs"] == 3
+
+
+def test_a_run_that_was_moved_keeps_its_best_epoch(tiny: list[str], tmp_path: Path) -> None:
+    class Spoil(StopAfter):
+        """From epoch 2 on the weights are noise, so that an earlier epoch stays the best."""
+
+        def on_train_batch_end(self, trainer: object = None, *_: object) -> None:
+            if trainer is not None and trainer.current_epoch >= 2:  # type: ignore[attr-defined]
+                with torch.no_grad():
+                    for weight in trainer.lightning_module.model.parameters():  # type: ignore[attr-defined]
+                        weight.zero_()
+
+    words = [*tiny, "training.max_epochs=6", "training.learning_rate=0.02"]
+
+    class StopInThird(StopRequest):
+        def on_train_batch_end(self, trainer: object = None, *_: object) -> None:
+            if trainer is not None and trainer.current_epoch == 2:  # type: ignore[attr-defined]
+                self.request("a test", 99)
+            super().on_train_batch_end()
+
+    with pytest.raises(StoppedError):
+        train(compose(words).config, StopInThird())
+    (tmp_path / "runs").rename(tmp_path / "moved")
+    run = train(compose([*words, f"runs_dir={tmp_path / 'moved'}"]).config, Spoil())
+    uars = [row["validation/uar"] or 0 for row in read_history(run.metrics)]
+    assert max(uars[:2]) > max(uars[2:])
+    assert run.read_result()["checkpoint"]["epoch"] == uars.index(max(uars))
+    assert run.read_result()["validation"]["uar"] == pytest.approx(max(uars), abs=1e-6)
+
+
+def test_the_learning_rate_of_an_epoch_is_what_it_was_trained_with(tiny: list[str]) -> None:
+    words = ["training.schedule=steps", "training.milestones=[1]", "training.gamma=0.1", "training.learning_rate=0.01"]
+    rows = read_history(train(compose([*tiny, *words]).config).metrics)
+    assert [row["learning_rate"] for row in rows] == pytest.approx([0.01, 0.001, 0.001])
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
@@ -265,5 +327,5 @@ def test_a_signal_ends_the_command_with_its_code_and_the_run_resumable(
     assert signal.Signals(number).name in said
     assert "Traceback" not in said
     (run,) = (tmp_path / "runs").glob("table-*")
-    assert not (run / "lock").exists()
+    assert (run / ".lock").read_text() == ""
     assert (run / "checkpoints" / "last.ckpt").exists()
