@@ -37,7 +37,7 @@ VERBS = {
         "ser_lightning.config.show:show", "print the composed configuration and where each value comes from"
     ),
     "corpus": Verb(
-        "ser_lightning.runs.prepare:inspect_corpus",
+        "ser_lightning.runs.corpus:inspect_corpus",
         "files, speakers, hours, classes and problems of a corpus",
     ),
     "features": Verb("ser_lightning.runs.prepare:fill_features", "fill the feature store ahead of training"),
