@@ -4,6 +4,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 from ser_lightning import __version__
 from ser_lightning.config.components import hint, load
@@ -15,12 +16,14 @@ from ser_lightning.errors import ConfigError, UserError
 
 @dataclass(frozen=True)
 class Verb:
-    """`target` takes the configuration, or a run and its configuration if `run`; `shown` prints what it returns."""
+    """`target` is called with what it `takes`; `shown` prints what it returns."""
 
     target: str
     help: str
-    run: bool = False
+    takes: Literal["config", "preview", "run"] = "config"
+    """The checked configuration; a preview that may lack values; or a run and its configuration."""
     words: tuple[str, ...] = ()
+    """Put before the words of the command line."""
     shown: str | None = None
 
 
@@ -34,21 +37,18 @@ VERBS = {
         shown="ser_lightning.runs.demo:show",
     ),
     "config": Verb(
-        "ser_lightning.config.show:show", "print the composed configuration and where each value comes from"
+        "ser_lightning.config.show:show",
+        "print the composed configuration and where each value comes from",
+        takes="preview",
     ),
-    "corpus": Verb(
-        "ser_lightning.runs.corpus:inspect_corpus",
-        "files, speakers, hours, classes and problems of a corpus",
-    ),
+    "corpus": Verb("ser_lightning.runs.corpus:inspect_corpus", "files, speakers, hours, classes and problems"),
     "features": Verb("ser_lightning.runs.prepare:fill_features", "fill the feature store ahead of training"),
     "train": Verb("ser_lightning.runs.train:train", "train one model and score its validation part", shown=SUMMARY),
     "evaluate": Verb(
-        "ser_lightning.runs.evaluate:evaluate",
-        "score the test part of a finished run, once",
-        run=True,
-        shown=SUMMARY,
+        "ser_lightning.runs.evaluate:evaluate", "score the test part of a finished run", takes="run", shown=SUMMARY
     ),
 }
+"""A verb of two words is looked up before one of one."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -70,17 +70,18 @@ def _main(words: list[str]) -> int:
     if words[0] == "--version":
         print(__version__)
         return 0
-    if words[0] not in VERBS:
-        raise ConfigError(f"unknown verb `{words[0]}`{hint(words[0], VERBS)}")
-    name, verb = words[0], VERBS[words[0]]
-    given = _parser(name).parse_known_args(words[1:])
-    return _run(name, verb, given[0], given[1])
+    count = 2 if " ".join(words[:2]) in VERBS else 1
+    name = " ".join(words[:count])
+    if name not in VERBS:
+        raise ConfigError(f"unknown verb `{name}`{hint(name, VERBS)}")
+    options, rest = _parser(name).parse_known_args(words[count:])
+    return _run(name, VERBS[name], options, rest)
 
 
 def _overview() -> int:
     print("usage: ser VERB [group=choice ...] [key=value ...]\n")
     for name, verb in VERBS.items():
-        print(f"  {name:<10}{verb.help}")
+        print(f"  {name:<17}{verb.help}")
     print("\n`ser VERB --help` lists groups and choices; `ser config ...` shows what a command would run with.")
     return 0
 
@@ -95,19 +96,19 @@ def _parser(name: str) -> argparse.ArgumentParser:
 def _run(name: str, verb: Verb, options: argparse.Namespace, words: list[str]) -> int:
     if options.help:
         print(
-            f"usage: ser {name} {'RUN ' if verb.run else ''}[--conf DIR] [group=choice ...] [key=value ...]\n\n"
+            f"usage: ser {name} {'RUN ' if verb.takes == 'run' else ''}[--conf DIR] [group=choice ...] [key=value ...]\n\n"
             f"{verb.help}\n\n"
             "  --conf DIR  a folder searched before the packaged conf/ (default: conf/ where you stand)\n"
         )
         print_choices(options.conf)
         return 0
-    if verb.run:
+    if verb.takes == "run":
         found = load("ser_lightning.runs.folder:open_run")(*_run_and_overrides(name, words))
         result = load(verb.target)(*found)
     else:
-        showing = name == "config"
-        composed = compose([*verb.words, *words], options.conf, complete=not showing)
-        result = load(verb.target)(composed if showing else composed.config)
+        preview = verb.takes == "preview"
+        composed = compose([*verb.words, *words], options.conf, complete=not preview)
+        result = load(verb.target)(composed if preview else composed.config)
     if verb.shown:
         load(verb.shown)(result)
     return 0
