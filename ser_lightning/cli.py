@@ -96,7 +96,8 @@ def _parser(name: str) -> argparse.ArgumentParser:
 def _run(name: str, verb: Verb, options: argparse.Namespace, words: list[str]) -> int:
     if options.help:
         print(
-            f"usage: ser {name} {'RUN ' if verb.takes == 'run' else ''}[--conf DIR] [group=choice ...] [key=value ...]\n\n"
+            f"usage: ser {name} {'RUN ' if verb.takes == 'run' else ''}[--conf DIR] [group=choice ...] [key=value ...]"
+            "\n\n"
             f"{verb.help}\n\n"
             "  --conf DIR  a folder searched before the packaged conf/ (default: conf/ where you stand)\n"
         )
