@@ -1,72 +1,61 @@
-"""Any corpus that a CSV file lists: path, label, speaker, and if there are any id, session, text."""
+"""Any corpus that a CSV or Parquet file lists: path, label, speaker, and if there are any id, session, text."""
 
-import csv
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
 
 from ser_lightning.corpora.adapter import existing
+from ser_lightning.corpora.table_files import OPTIONAL, REQUIRED, Row, rows
 from ser_lightning.corpora.utterance import Entry, Problem
 from ser_lightning.errors import UserError
-
-REQUIRED = ["path", "label", "speaker"]
-OPTIONAL = ["id", "session", "text"]
-
-Row = dict[str | None, str | list[str] | None]
-"""As csv.DictReader gives it: fields beyond the header under None, absent fields as None."""
 
 
 @dataclass
 class Table:
-    """One row an utterance; relative paths start at the CSV's folder; other columns are not looked at.
+    """One row an utterance; relative paths start at the table's folder; other columns are not looked at.
 
-    Without a column `id` an utterance's id is its path relative to the CSV's folder, without suffix.
+    Without a column `id` an utterance's id is its path relative to that folder, without suffix.
     """
 
     root: str
-    """Path of the CSV file."""
+    """Path of the CSV file, or of a Parquet file (.parquet)."""
     classes: list[str]
     """Classes to use, in the order of the logits."""
     labels: dict[str, str]
     """Label in the table -> class; a label that is itself a class need not be listed."""
 
     def entries(self) -> Iterator[Entry | Problem]:
-        """Yield an entry or a problem a row; raises UserError where columns are missing or it is no CSV."""
+        """Yield an entry or a problem a row; raises UserError where columns are missing or it is no such table."""
         table = existing(self.root)
         if not table.is_file():
-            raise UserError(f"corpus.root: {table} is a folder; the corpus `table` needs the CSV file's path")
-        try:
-            # Spreadsheets write a byte order mark, which would become part of the first column's name.
-            with table.open(newline="", encoding="utf-8-sig") as source:
-                reader: csv.DictReader[str] = csv.DictReader(source)
-                _check_columns(table, list(reader.fieldnames or []))
-                for row in reader:
-                    yield self._entry(table, reader.line_num, dict(row))
-        except (UnicodeDecodeError, csv.Error) as error:
-            raise UserError(f"{table} is not a CSV file in UTF-8 ({error}); save it as one") from error
+            raise UserError(
+                f"corpus.root: {table} is a folder; the corpus `table` needs the CSV file's path, or the Parquet file's"
+            )
+        for place, row in rows(table, _check_columns):
+            yield self._entry(table, place, row)
 
-    def _entry(self, table: Path, line: int, row: Row) -> Entry | Problem:
+    def _entry(self, table: Path, place: str, row: Row) -> Entry | Problem:
         fields = {key: value.strip() for key, value in row.items() if key and isinstance(value, str)}
         needed = REQUIRED + (["id"] if "id" in row else [])
         wanting = [name for name in needed if not fields.get(name)]
         if None in row or None in row.values():
-            return Problem("row", table, f"line {line} has not as many fields as the header")
+            return Problem("row", table, f"{place} has not as many fields as the header")
         if wanting:
-            return Problem("row", table, f"line {line}: no {' and no '.join(wanting)}")
+            return Problem("row", table, f"{place}: no {' and no '.join(wanting)}")
         label = self.labels.get(fields["label"], fields["label"])
         if fields["label"] not in self.labels and label not in self.classes:
-            detail = f"line {line}: label {label!r} is in neither corpus.labels nor corpus.classes"
+            detail = f"{place}: label {label!r} is in neither corpus.labels nor corpus.classes"
             return Problem("row", table, detail)
         path = Path(os.path.normpath(table.parent / Path(fields["path"]).expanduser()))
         if not path.is_file():
-            return Problem("missing", path, f"named in line {line} of {table}")
+            return Problem("missing", path, f"named in {place} of {table}")
         name = fields.get("id") or Path(os.path.relpath(path, table.parent)).with_suffix("").as_posix()
         return Entry(name, path, fields["speaker"], fields.get("session", ""), label, fields.get("text", ""))
 
 
-def _check_columns(table: Path, columns: list[str]) -> None:
+def _check_columns(table: Path, columns: Sequence[str]) -> None:
     """Raise UserError where a column is missing, there twice, or almost called like an optional one."""
     missing = [name for name in REQUIRED if name not in columns]
     if missing:

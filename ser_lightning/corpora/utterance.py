@@ -4,10 +4,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-Kind = Literal["broken", "duplicate", "empty", "misnamed", "missing", "near_silent", "row", "twice"]
-"""`missing` and `row` come from tables only: a file that is not there, a row that cannot be used."""
+Kind = Literal["broken", "duplicate", "empty", "incomplete", "misnamed", "missing", "near_silent", "row", "twice"]
+"""`missing` is what a table or label file names and is not there, `incomplete` the same where that is allowed,
+`row` a line that cannot be used."""
 
-WARNINGS: frozenset[Kind] = frozenset({"duplicate", "near_silent"})
+WARNINGS: frozenset[Kind] = frozenset({"duplicate", "incomplete", "near_silent"})
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,7 @@
 """Tables as people write them: spreadsheets' marks, bad rows, labels of their own."""
 
+import importlib
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -92,3 +94,59 @@ def test_a_folder_and_another_encoding(tmp_path: Path, table: Callable[..., Any]
         list(configured("table", root=str(tmp_path), classes=["happy"]).entries())
     with pytest.raises(UserError, match="not a CSV file in UTF-8"):
         list(table("path,label,speaker", "audio/1.wav,happy,Jürgen", encoding="latin-1").entries())
+
+
+@pytest.fixture
+def parquet(tmp_path: Path, wav: Write, configured: Make) -> Callable[..., Any]:
+    """Return a function that writes columns as Parquet beside one file and returns its adapter."""
+    pyarrow = pytest.importorskip("pyarrow", reason="the extra `parquet` is not installed")
+    wav(tmp_path / "1.wav", 1)
+
+    def write(columns: dict[str, Any]) -> Any:
+        path = tmp_path / "table.parquet"
+        pyarrow.parquet.write_table(pyarrow.table(columns), path)
+        return configured("table", root=str(path), classes=["happy", "sad"])
+
+    importlib.import_module("pyarrow.parquet")
+    return write
+
+
+def test_parquet_rows_are_as_those_of_a_csv(tmp_path: Path, parquet: Callable[..., Any]) -> None:
+    adapter = parquet(
+        {
+            "path": ["1.wav", "1.wav", "2.wav", None],
+            "label": ["happy", "hapy", "sad", "sad"],
+            "speaker": [7, 8, 9, 10],
+            "session": [2.5, float("nan"), None, None],
+            "embedding": [[1.0], [2.0], [3.0], [4.0]],
+        }
+    )
+    first, *problems = adapter.entries()
+    assert first == Entry("1", tmp_path / "1.wav", "7", "2.5", "happy", "")
+    assert [(p.kind, p.path.name) for p in problems] == [
+        ("row", "table.parquet"),
+        ("missing", "2.wav"),
+        ("row", "table.parquet"),
+    ]
+    assert ["row 2" in problems[0].detail, "row 3" in problems[1].detail, "row 4: no path" in problems[2].detail] == [
+        True
+    ] * 3
+
+
+def test_what_is_wrong_with_a_parquet_file(tmp_path: Path, parquet: Callable[..., Any], configured: Make) -> None:
+    with pytest.raises(UserError, match=r"no column label; .* path, speaker"):
+        list(parquet({"path": ["1.wav"], "speaker": ["a"]}).entries())
+    content = (tmp_path / "table.parquet").read_bytes()
+    for wrong in (b"path,label,speaker\n", content[:-20]):
+        (tmp_path / "table.parquet").write_bytes(wrong)
+        with pytest.raises(UserError, match="is not a Parquet file"):
+            list(configured("table", root=str(tmp_path / "table.parquet"), classes=["happy"]).entries())
+
+
+def test_without_pyarrow_the_remedy_is_named(
+    tmp_path: Path, parquet: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    adapter = parquet({"path": ["1.wav"], "label": ["sad"], "speaker": ["a"]})
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    with pytest.raises(UserError, match=r"pip install 'ser-lightning\[parquet\]'`, or save the table as CSV"):
+        list(adapter.entries())
