@@ -2,52 +2,70 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import closing
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from ser_lightning.console import track
-from ser_lightning.errors import ConfigError, UserError
+from ser_lightning.errors import UserError
 from ser_lightning.features.extractor import Extractor
+from ser_lightning.features.filler import Filler, Task
+from ser_lightning.features.parallel import in_parallel
 from ser_lightning.features.store import FeatureStore
 
-if TYPE_CHECKING:
-    from torch import Tensor
-
 SEGMENT_UTTERANCES = 256
-"""Utterances a segment: an interruption loses at most this many, a large corpus makes a few dozen files."""
+"""Utterances a segment: an interruption loses at most this many a worker, a large corpus makes a few dozen files."""
 
 
 NAMED = 20
 """Bad files that an error names one by one; of more, it tells the number."""
 
 
-def _extract(extractors: Mapping[str, Extractor], path: Path, digest: str) -> tuple[dict[str, Tensor], str]:
-    """Stream -> features of one audio file, and why features of others of the streams cannot be had."""
-    from ser_lightning.features.audio import read_audio
+def fill(
+    store: FeatureStore,
+    extractors: Mapping[str, Extractor],
+    items: Sequence[tuple[str, Path]],
+    label: str = "extracting features",
+    workers: int = 1,
+) -> dict[str, int]:
+    """Compute and store the features that `store` lacks; the numbers do not depend on `workers`.
 
-    try:
-        waveforms = read_audio(path, digest, {extractor.sample_rate for extractor in extractors.values()})
-    except UserError as error:
-        return {}, str(error)
-    features: dict[str, Tensor] = {}
-    reasons: list[str] = []
-    for stream, extractor in extractors.items():
-        try:
-            features[stream] = _finite(extractor, waveforms[extractor.sample_rate])
-        except ConfigError:  # it would be every file's
-            raise
-        except UserError as error:
-            reasons.append(str(error))
-    problem = f"{path}: {'; '.join(reasons)}; replace the file or leave it out" if reasons else ""
-    return features, problem
+    Args:
+        store: where they are kept.
+        extractors: stream name -> extractor.
+        items: (digest of the audio, its file), an utterance each; a digest that comes twice is computed once.
+        label: text before the progress bar, which counts only utterances with something missing.
+        workers: processes that share the work, each with one thread; 1 is this process, with its threads as they are.
+
+    Returns:
+        Stream name -> number of utterances computed now.
+
+    Raises:
+        UserError: at the end, listing all audio files that are broken, changed since `items` were made, too
+            short or without finite features, when everything else is stored; at once, if the store cannot be
+            written, a worker died or (ConfigError) an extractor's parameters do not fit together. What was
+            flushed before an interruption stays and is not computed again.
+    """
+    for extractor in extractors.values():
+        store.mark_used(extractor)
+    paths = dict(items)
+    missing = {stream: set(store.missing(extractor, paths)) for stream, extractor in extractors.items()}
+    lacking = {digest: tuple(s for s in extractors if digest in missing[s]) for digest in paths}
+    tasks = [Task(digest, paths[digest], streams) for digest, streams in lacking.items() if streams]
+    filler = Filler(store, extractors, SEGMENT_UTTERANCES)
+    parallel = min(workers, len(tasks)) > 1
+    bad: dict[str, str] = {}
+    with closing(in_parallel(filler, tasks, workers) if parallel else _alone(filler, tasks)) as outcomes:
+        for task, problem in track(outcomes, label, total=len(tasks)):
+            bad |= {task.digest: problem} if problem else {}
+    _refuse([bad[task.digest] for task in tasks if task.digest in bad], len(tasks))
+    return {stream: len(digests) for stream, digests in missing.items()}
 
 
-def _finite(extractor: Extractor, waveform: Tensor) -> Tensor:
-    features = extractor.extract(waveform)
-    if not features.isfinite().all():
-        raise UserError(f"{extractor.name} features are not finite; the audio holds absurdly large samples")
-    return features
+def _alone(filler: Filler, tasks: Sequence[Task]) -> Generator[tuple[Task, str]]:
+    for task in tasks:
+        yield task, filler(task)
+    filler.flush()
 
 
 def _refuse(bad: Sequence[str], total: int) -> None:
@@ -57,47 +75,3 @@ def _refuse(bad: Sequence[str], total: int) -> None:
     head = f"{len(bad)} of the {total} audio files read lack features (those of the others are stored):"
     more = [f"... and {len(bad) - NAMED} more"] if len(bad) > NAMED else []
     raise UserError("\n  ".join([head, *bad[:NAMED], *more]))
-
-
-def fill(
-    store: FeatureStore,
-    extractors: Mapping[str, Extractor],
-    items: Sequence[tuple[str, Path]],
-    label: str = "extracting features",
-) -> dict[str, int]:
-    """Compute and store the features that `store` lacks.
-
-    Args:
-        store: where they are kept.
-        extractors: stream name -> extractor.
-        items: (digest of the audio, its file), an utterance each; a digest that comes twice is computed once.
-        label: text before the progress bar, which counts only utterances with something missing.
-
-    Returns:
-        Stream name -> number of utterances computed now.
-
-    Raises:
-        UserError: at the end, listing all audio files that are broken, changed since `items` were made, too
-            short or without finite features, when everything else is stored; at once, if the store cannot be
-            written or (ConfigError) an extractor's parameters do not fit together. What was
-            flushed before an interruption stays and is not computed again.
-    """
-    paths = dict(items)
-    missing = {stream: set(store.missing(extractor, paths)) for stream, extractor in extractors.items()}
-    todo = [digest for digest in paths if any(digest in digests for digests in missing.values())]
-    pending: dict[str, dict[str, Tensor]] = {stream: {} for stream in extractors}
-    bad: list[str] = []
-    for digest in track(todo, label, total=len(todo)):
-        wanted = {stream: extractors[stream] for stream in extractors if digest in missing[stream]}
-        computed, problem = _extract(wanted, paths[digest], digest)
-        bad += [problem] if problem else []
-        for stream, features in computed.items():
-            pending[stream][digest] = features
-            if len(pending[stream]) == SEGMENT_UTTERANCES:
-                store.add(extractors[stream], pending[stream])
-                pending[stream] = {}
-    for stream, rest in pending.items():
-        if rest:
-            store.add(extractors[stream], rest)
-    _refuse(bad, len(todo))
-    return {stream: len(digests) for stream, digests in missing.items()}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, ClassVar, Protocol
 
 if TYPE_CHECKING:
@@ -50,12 +51,17 @@ class Extractor(Protocol):
 
 
 def extractor_key(extractor: Extractor) -> str:
-    """SHA-256 (hex) of an extractor's name, version and resolved parameters.
+    """The key of an extractor's name, version and resolved parameters."""
+    return key_of(extractor.name, extractor.version, extractor.parameters)
+
+
+def key_of(name: str, version: int, parameters: Mapping[str, Parameter]) -> str:
+    """SHA-256 (hex) of what decides the numbers.
 
     Equal keys mean equal numbers, whichever way the parameters were written (512 or 512.0, null or
     its meaning).
     """
-    numbers = {name: float(value) if isinstance(value, int) else value for name, value in extractor.parameters.items()}
-    identity = {"name": extractor.name, "version": extractor.version, "parameters": numbers}
+    numbers = {key: float(value) if isinstance(value, int) else value for key, value in parameters.items()}
+    identity = {"name": name, "version": version, "parameters": numbers}
     text = json.dumps(identity, sort_keys=True, separators=(",", ":"), allow_nan=False)
     return hashlib.sha256(text.encode()).hexdigest()

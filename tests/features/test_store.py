@@ -19,6 +19,7 @@ from ser_lightning.features.extractor import extractor_key
 from ser_lightning.features.log_mel import LogMel
 from ser_lightning.features.mfcc import MFCC
 from ser_lightning.features.store import FeatureStore
+from ser_lightning.features.verify import bad_files
 
 
 def features_of(*digests: str, frames: int = 5) -> dict[str, torch.Tensor]:
@@ -42,7 +43,9 @@ from ser_lightning.features.store import FeatureStore
 store = FeatureStore(Path(sys.argv[1]))
 """
     command = [sys.executable, "-c", prelude + code, *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, check=False)
+    # One thread: a process that forks after torch has started OpenMP's threads leaves a child that waits for them.
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    return subprocess.run(command, capture_output=True, text=True, check=False, env=environment, timeout=120)
 
 
 def test_what_is_added_is_read_back(tmp_path: Path) -> None:
@@ -127,6 +130,59 @@ store.add(MFCC(), {"a": torch.ones(1000, 39)})
     os.utime(temporary, (time.time() - 25 * 3600,) * 2)
     store.add(MFCC(), features_of("b"))
     assert not temporary.exists()
+
+
+POINTS = ("first", "mkstemp", "half", "fsync", "chmod", "replace", "replaced")
+
+
+@pytest.fixture(scope="module")
+def killed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A store a point, whose writer of a second segment killed itself there; one torch serves all, by forks.
+
+    At the first point it is an empty store, and the description is being written.
+    """
+    folder = tmp_path_factory.mktemp("killed")
+    code = """
+import os, signal, tempfile
+def die(*_, **__):
+    os.kill(os.getpid(), signal.SIGKILL)
+def half(self, data):
+    with self.open("wb") as file:
+        file.write(data[: len(data) // 2])
+        file.flush()
+        die()
+def replaced(self, target, move=Path.replace):
+    move(self, target)
+    die()
+places = {"first": (os, die), "mkstemp": (tempfile, die), "half": (Path, half), "fsync": (os, die),
+          "chmod": (Path, die), "replace": (Path, die), "replaced": (Path, replaced)}
+names = {"first": "fsync", "half": "write_bytes", "replaced": "replace"}
+for point, (where, fault) in places.items():
+    store = FeatureStore(Path(sys.argv[1]) / point)
+    if point != "first":
+        store.add(MFCC(), {"a": torch.ones(1000, 39)})
+    if (child := os.fork()) == 0:
+        setattr(where, names.get(point, point), fault)
+        store.add(MFCC(), {"b": torch.full((1000, 39), 2.0)})
+    assert os.WTERMSIG(os.waitpid(child, 0)[1]) == signal.SIGKILL
+"""
+    done = run(code, folder)
+    assert done.returncode == 0, done.stderr
+    return folder
+
+
+@pytest.mark.parametrize("point", POINTS)
+def test_a_writer_killed_at_any_point_leaves_nothing_or_all(killed: Path, point: str) -> None:
+    store = FeatureStore(killed / point)
+    assert store.missing(MFCC(), ["a", "b"]) == {"first": ["a", "b"], "replaced": []}.get(point, ["b"])
+    assert list(bad_files(store)) == []
+    # What was half done is there under a hidden name, except before it had one and after it was done.
+    hidden = [name for name in files_in(store.folder) if name.startswith(".")]
+    assert len(hidden) == (0 if point in ("mkstemp", "replaced") else 1)
+    store.add(MFCC(), {"b": torch.full((1000, 39), 2.0)})
+    assert torch.equal(store.reader(MFCC())["b"], torch.full((1000, 39), 2.0))
+    assert len(segments_in(store.folder)) == (1 if point == "first" else 2)
+    assert list(bad_files(store)) == []
 
 
 def test_what_killed_writers_left_is_removed_after_a_day(tmp_path: Path) -> None:

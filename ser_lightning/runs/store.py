@@ -1,0 +1,81 @@
+"""`ser features verify` and `ser features gc`: the feature store seen from a configuration."""
+
+from collections import Counter
+from pathlib import Path
+
+from ser_lightning.config.schema import Config
+from ser_lightning.console import console
+from ser_lightning.errors import UserError
+from ser_lightning.features.store import segments
+from ser_lightning.features.unused import Unused, find_unused, still_old
+from ser_lightning.features.verify import bad_files
+from ser_lightning.runs.prepare import Prepared, prepare
+
+
+def verify_features(config: Config) -> None:
+    """Check every file of the store, of all configurations; remove what is broken and say what it costs.
+
+    Raises:
+        UserError: something was broken, and is removed; or a file cannot be read or removed.
+    """
+    prepared = prepare(config)
+    bad = list(bad_files(prepared.store))
+    for one in bad:
+        _say(f"{one.path}: {one.reason}")
+        _remove(one.path)
+    _say_missing(prepared)
+    if bad:
+        raise UserError(
+            f"{prepared.store.folder}: {len(bad)} files were broken and are removed; `ser features` and `ser train` "
+            "compute what they need again"
+        )
+    good = sum(len(segments(folder)) for folder in prepared.store.folders())
+    _say(f"{prepared.store.folder}: {good} segments are what they were written as")
+
+
+def collect_features(config: Config, remove: bool = False) -> Unused:
+    """List the segments that the configuration's streams and corpus do not need, or remove them.
+
+    Features of all other configurations that share the store count as unneeded, which costs their computing again. What
+    was written or used within the last hour stays.
+
+    Raises:
+        UserError: a needed segment is broken, or a file cannot be removed.
+    """
+    prepared = prepare(config)
+    found = find_unused(prepared.store, prepared.extractors.values(), [u.digest for u in prepared.corpus.utterances])
+    if remove:
+        for path in still_old(found):
+            _remove(path)
+    freed: Counter[Path] = Counter()
+    for path, size in found.old.items():
+        freed[path.parent] += size
+    for folder, size in sorted(freed.items()):
+        _say(f"{folder}: {_mib(size)}")
+    if found.young:
+        _say(f"{found.young} unneeded segments stay: they were written or used within the last hour")
+    outcome = "removed" if remove else "would be removed; add --remove to do it"
+    _say(f"{prepared.store.folder}: {len(found.old)} unneeded files, {_mib(freed.total())}, {outcome}")
+    return found
+
+
+def _say(text: str) -> None:
+    console.print(text, markup=False, highlight=False, soft_wrap=True)
+
+
+def _say_missing(prepared: Prepared) -> None:
+    digests = [u.digest for u in prepared.corpus.utterances]
+    for name, extractor in prepared.extractors.items():
+        missing = len(prepared.store.missing(extractor, digests))
+        _say(f"{name}: {missing} of {len(set(digests))} utterances to be computed")
+
+
+def _remove(path: Path) -> None:
+    try:
+        path.unlink(missing_ok=True)
+    except OSError as error:
+        raise UserError(f"{path}: cannot be removed ({error.strerror}); mend the rights of its folder") from error
+
+
+def _mib(size: int) -> str:
+    return f"{size / 2**20:.1f} MiB"
