@@ -45,38 +45,83 @@ class BucketSampler(Sampler[int]):
 
     Lengths are sorted with a jitter of about `batch_size` ranks, cut into batches, and the batches shuffled. The
     order depends on seed and epoch alone, so that a resumed training sees what an uninterrupted one does.
+
+    Of several ranks each takes every `ranks`-th row of batches that are as many times larger: the same lengths and the
+    same number of rows for all. What doesn't divide, fewer rows than ranks, is left out, another in every epoch.
     """
 
-    def __init__(self, lengths: Sequence[int], batch_size: int, seed: int) -> None:
+    def __init__(self, lengths: Sequence[int], batch_size: int, seed: int, rank: int = 0, ranks: int = 1) -> None:
         self.lengths, self.batch_size, self.seed, self.epoch = torch.tensor(lengths), batch_size, seed, 0
+        self.rank, self.ranks = rank, ranks
 
     def set_epoch(self, epoch: int) -> None:
         self.epoch = epoch
 
     def __len__(self) -> int:
+        return self.rows // self.ranks
+
+    @property
+    def rows(self) -> int:
+        """Rows of an epoch over all ranks."""
         return len(self.lengths)
 
     def __iter__(self) -> Iterator[int]:
         generator = torch.Generator().manual_seed(self.seed * 1_000_003 + self.epoch)
-        mixed = torch.randperm(len(self.lengths), generator=generator)
-        ranks = self.lengths[mixed].argsort(stable=True).argsort() + 2 * self.batch_size * torch.rand(
+        mixed, size = self._drawn(generator)[: len(self) * self.ranks], self.batch_size * self.ranks
+        places = self.lengths[mixed].argsort(stable=True).argsort() + 2 * size * torch.rand(
             len(mixed), generator=generator
         )
-        sizes = [self.batch_size] * (len(mixed) // self.batch_size)
-        if rest := len(mixed) % self.batch_size:
+        sizes = [size] * (len(mixed) // size)
+        if rest := len(mixed) % size:
             # Anywhere among the lengths, or it would always be of the longest utterances.
             sizes.insert(int(torch.randint(len(sizes) + 1, (), generator=generator)), rest)
-        batches = torch.split(mixed[ranks.argsort()], sizes)
+        batches = torch.split(mixed[places.argsort()], sizes)
         # A short batch has to come last: the batch sampler above cuts every `batch_size`.
-        full = [batch for batch in batches if len(batch) == self.batch_size]
-        short = [batch for batch in batches if len(batch) < self.batch_size]
+        full = [batch for batch in batches if len(batch) == size]
+        short = [batch for batch in batches if len(batch) < size]
         order = torch.randperm(len(full), generator=generator).tolist()
-        yield from torch.cat([*(full[i] for i in order), *short]).tolist()
+        for batch in [*(full[i] for i in order), *short]:
+            yield from batch[self.rank :: self.ranks].tolist()
+
+    def _drawn(self, generator: torch.Generator) -> Tensor:
+        """Rows of an epoch in random order."""
+        return torch.randperm(len(self.lengths), generator=generator)
 
 
-def loader(part: Utterances, sampler: Sampler[int], batch_size: int, workers: int, training: bool) -> DataLoader[Batch]:
+class BalancedSampler(BucketSampler):
+    """The same order over rows of which each class has equally many: N / K of N rows and K classes, rounded down.
+
+    A frequent class is sampled without replacement, anew in each epoch; of a rare one all rows come again and again,
+    none more than once oftener than another.
+    """
+
+    def __init__(
+        self, lengths: Sequence[int], labels: Sequence[int], batch_size: int, seed: int, rank: int = 0, ranks: int = 1
+    ) -> None:
+        super().__init__(lengths, batch_size, seed, rank, ranks)
+        classes = torch.tensor(labels)
+        self.members = [(classes == label).nonzero().flatten() for label in sorted(set(labels))]
+        self.quota = len(lengths) // len(self.members)
+
+    @property
+    def rows(self) -> int:
+        return self.quota * len(self.members)
+
+    def _drawn(self, generator: torch.Generator) -> Tensor:
+        drawn = torch.cat([self._of_one(rows, generator) for rows in self.members])
+        return drawn[torch.randperm(len(drawn), generator=generator)]
+
+    def _of_one(self, rows: Tensor, generator: torch.Generator) -> Tensor:
+        rounds = -(-self.quota // len(rows))
+        return torch.cat([rows[torch.randperm(len(rows), generator=generator)] for _ in range(rounds)])[: self.quota]
+
+
+def loader(
+    part: Utterances, sampler: Sampler[int] | range, batch_size: int, workers: int, training: bool
+) -> DataLoader[Batch]:
     """Batches of `part` in the sampler's order; in training a last batch of one is dropped: batch norms need two."""
-    drop_last = training and len(part) % batch_size == 1 and len(part) > 1
+    rows = len(sampler)  # type: ignore[arg-type]
+    drop_last = training and rows % batch_size == 1 and rows > 1
     batches = BatchSampler(sampler, batch_size, drop_last=drop_last)
     return DataLoader(
         part, batch_sampler=batches, num_workers=workers, collate_fn=_as_is, persistent_workers=workers > 0

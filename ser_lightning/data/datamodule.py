@@ -7,11 +7,12 @@ from dataclasses import dataclass
 import lightning as L
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader, SequentialSampler
+from torch.utils.data import DataLoader
 
 from ser_lightning.config.schema import Training
-from ser_lightning.data.batching import Batch, BucketSampler, Utterances, loader
-from ser_lightning.data.ragged import Mapped, Ragged, Resident, Source
+from ser_lightning.data.batching import BalancedSampler, Batch, BucketSampler, Utterances, loader
+from ser_lightning.data.own_speaker import OwnSpeaker
+from ser_lightning.data.ragged import Mapped, Ragged, Resident, Rows, Source, Stored
 from ser_lightning.data.splits import Part
 from ser_lightning.features.store import Reader
 
@@ -21,20 +22,27 @@ SHARE_OF_MEMORY = 0.5
 
 @dataclass(frozen=True)
 class PartRows:
-    """The utterances of one part, row by row."""
+    """The utterances of one part, row by row; `variants` counts an utterance's augmented ones from 1, itself is 0."""
 
     ids: Sequence[str]
     digests: Sequence[str]
     labels: Sequence[int]
+    speakers: Sequence[str]
+    variants: Sequence[int]
 
 
 @dataclass(frozen=True)
 class Stream:
-    """Where a stream's frames are, their width, and how many a batch holds (None: as many as the longest has)."""
+    """Where a stream's frames are, their width, and how many a batch holds (None: as many as the longest has).
 
-    reader: Reader
+    The first of `readers` has the utterances themselves, the others their variants. With `own_speaker` a part's frames
+    come normalised by their speakers' statistics.
+    """
+
+    readers: Sequence[Reader]
     dim: int
     frames: int | None
+    own_speaker: bool = False
 
 
 class SERData(L.LightningDataModule):
@@ -53,6 +61,11 @@ class SERData(L.LightningDataModule):
         self.resident = self._fits(device)
         self._device = device if self.resident else torch.device("cpu")
         self._loaded: dict[Part, Utterances] = {}
+        self.rank, self.ranks = 0, 1
+
+    def shard(self, rank: int, ranks: int) -> None:
+        """Serve only the share of one of several ranks: of a training epoch, and of validation."""
+        self.rank, self.ranks = rank, ranks
 
     @property
     def place(self) -> str:
@@ -61,23 +74,32 @@ class SERData(L.LightningDataModule):
 
     def train_dataloader(self) -> DataLoader[Batch]:
         rows = self.parts["train"]
-        lengths = [self._padded_frames(digest) for digest in rows.digests]
-        sampler = BucketSampler(lengths, self.training.batch_size, self.seed)
-        return loader(self.part("train"), sampler, self.training.batch_size, self._workers, training=True)
+        lengths, size = (
+            [self._padded_frames(*row) for row in zip(rows.variants, rows.digests, strict=True)],
+            self.training.batch_size,
+        )
+        balanced = self.training.sampler == "balanced"
+        sampler = (
+            BalancedSampler(lengths, rows.labels, size, self.seed, self.rank, self.ranks)
+            if balanced
+            else BucketSampler(lengths, size, self.seed, self.rank, self.ranks)
+        )
+        return loader(self.part("train"), sampler, size, self._workers, training=True)
 
     def val_dataloader(self) -> DataLoader[Batch]:
-        return self.in_order("validation")
+        return self.in_order("validation", self.rank, self.ranks)
 
-    def in_order(self, part: Part) -> DataLoader[Batch]:
-        """Batches of a part in the order of its rows."""
+    def in_order(self, part: Part, rank: int = 0, ranks: int = 1) -> DataLoader[Batch]:
+        """Batches of a part in the order of its rows; of several ranks each has every `ranks`-th row."""
         utterances = self.part(part)
-        sampler = SequentialSampler(utterances)  # type: ignore[arg-type]
-        return loader(utterances, sampler, self.training.batch_size, self._workers, training=False)
+        return loader(
+            utterances, range(rank, len(utterances), ranks), self.training.batch_size, self._workers, training=False
+        )
 
     def part(self, part: Part) -> Utterances:
         if part not in self._loaded:
             rows = self.parts[part]
-            sources = {name: self._source(stream, rows.digests) for name, stream in self.streams.items()}
+            sources = {name: self._source(stream, rows) for name, stream in self.streams.items()}
             self._loaded[part] = Utterances(sources, torch.tensor(rows.labels, device=self._device))
         return self._loaded[part]
 
@@ -89,24 +111,27 @@ class SERData(L.LightningDataModule):
     def _workers(self) -> int:
         return 0 if self.resident else self.training.num_workers
 
-    def _source(self, stream: Stream, digests: Sequence[str]) -> Source:
+    def _source(self, stream: Stream, part: PartRows) -> Source:
+        rows: Rows = Stored([stream.readers[variant] for variant in part.variants], part.digests)
+        if stream.own_speaker:
+            rows = OwnSpeaker.of(rows, part.speakers)
         if not self.resident:
-            return Mapped(stream.reader, digests, stream.frames)
-        ragged = Ragged.of([stream.reader[digest] for digest in digests])
+            return Mapped(rows, stream.frames)
+        ragged = Ragged.of([rows[row] for row in range(len(rows))])
         return Resident(ragged.to(self._device), stream.frames)
 
-    def _padded_frames(self, digest: str) -> int:
+    def _padded_frames(self, variant: int, digest: str) -> int:
         """Frames of an utterance over all streams that are padded: what similar length saves."""
-        return sum(stream.reader.frames(digest) for stream in self.streams.values() if stream.frames is None)
+        return sum(stream.readers[variant].frames(digest) for stream in self.streams.values() if stream.frames is None)
 
     def _fits(self, device: torch.device) -> bool:
         if self.training.keep_on_device != "auto":
             return self.training.keep_on_device == "yes"
         needed = sum(
-            4 * stream.reader.frames(digest) * stream.dim
+            4 * stream.readers[variant].frames(digest) * stream.dim
             for stream in self.streams.values()
             for rows in self.parts.values()
-            for digest in rows.digests
+            for variant, digest in zip(rows.variants, rows.digests, strict=True)
         )
         return needed < SHARE_OF_MEMORY * free_memory(device)
 

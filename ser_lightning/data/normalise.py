@@ -1,4 +1,4 @@
-"""Zero mean and unit variance, with statistics of the training part that travel in the checkpoint."""
+"""Zero mean and unit variance: of training statistics that travel in the checkpoint, or of those at hand."""
 
 from collections.abc import Iterable, Mapping
 
@@ -10,9 +10,10 @@ EPSILON = 1e-5
 
 
 class Normaliser(nn.Module):
-    """Streams (B, T, D) -> the same, normalised by stream: none, global or utterance.
+    """Streams (B, T, D) -> the same, normalised by stream: none, global, speaker or utterance.
 
-    `global` statistics are a dimension's over all training frames; padding stays 0.
+    `global` statistics are a dimension's over all training frames; padding stays 0. Streams of `speaker` arrive
+    normalised (own_speaker.py): a checkpoint knows nothing of speakers it will meet.
     """
 
     def __init__(self, modes: Mapping[str, str], dims: Mapping[str, int]) -> None:
@@ -37,7 +38,7 @@ class Normaliser(nn.Module):
 
     def _normalised(self, name: str, x: Tensor, lengths: Tensor) -> Tensor:
         mode = self.modes[name]
-        if mode == "none":
+        if mode in ("none", "speaker"):
             return x
         inside = (torch.arange(x.shape[1], device=x.device) < lengths[:, None])[..., None]
         if mode == "global":

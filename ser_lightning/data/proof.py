@@ -27,16 +27,20 @@ class Proof:
     shared_speakers: dict[str, list[str]]
     shared_sessions: dict[str, list[str]]
     shared_digests: dict[str, list[str]]
+    transductive: bool = False
+    """Features are normalised by statistics of the very speakers they belong to, whom a system in use has not met."""
 
     def as_dict(self) -> dict[str, Any]:
-        return asdict(self)
+        """Plain containers; `transductive` stands there only where it holds, so that older proofs stay equal."""
+        return {key: value for key, value in asdict(self).items() if key != "transductive" or value}
 
     @property
     def labels(self) -> list[str]:
         """What every figure of such a split has to be read with."""
         absent = {part: sorted(set(self.classes["train"]) - set(self.classes[part])) for part in PARTS[1:]}
         lacks = [f"{part} lacks {', '.join(names)}" for part, names in absent.items() if names]
-        return (["speaker_dependent"] if self.speaker_dependent else []) + lacks
+        marks = [mark for mark in ("speaker_dependent", "transductive") if getattr(self, mark)]
+        return marks + lacks
 
     def table(self) -> Table:
         """A column a part: utterances, speakers, classes; the caption says what is shared."""
@@ -56,7 +60,7 @@ class Proof:
         return f"shared by two parts: {counts}{notes}"
 
 
-def prove(rows: Sequence[Row], parts: Assignment, speaker_dependent: bool) -> Proof:
+def prove(rows: Sequence[Row], parts: Assignment, speaker_dependent: bool, transductive: bool = False) -> Proof:
     """Count what each part holds and what any two parts share.
 
     Raises:
@@ -66,6 +70,7 @@ def prove(rows: Sequence[Row], parts: Assignment, speaker_dependent: bool) -> Pr
     by_part = {part: [row for row in rows if parts[row.id] == part] for part in PARTS}
     proof = Proof(
         speaker_dependent=speaker_dependent,
+        transductive=transductive,
         utterances={part: len(found) for part, found in by_part.items()},
         speakers={part: sorted({row.speaker for row in found}) for part, found in by_part.items()},
         classes={part: dict(Counter(row.label for row in found)) for part, found in by_part.items()},

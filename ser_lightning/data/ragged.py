@@ -48,6 +48,27 @@ class Ragged:
         return batch * inside[..., None], lengths
 
 
+class Rows(Protocol):
+    """Frames (T, D) of one part's utterances, by row."""
+
+    def __len__(self) -> int: ...
+    def __getitem__(self, row: int) -> Tensor: ...
+
+
+@dataclass(frozen=True)
+class Stored:
+    """Frames as the store has them: of digest and reader, by row."""
+
+    readers: Sequence[Reader]
+    digests: Sequence[str]
+
+    def __len__(self) -> int:
+        return len(self.digests)
+
+    def __getitem__(self, row: int) -> Tensor:
+        return self.readers[row][self.digests[row]]
+
+
 class Source(Protocol):
     """One stream of one part."""
 
@@ -77,13 +98,12 @@ class Resident:
 class Mapped:
     """A stream read from the memory-mapped store a batch at a time."""
 
-    reader: Reader
-    digests: Sequence[str]
+    utterances: Rows
     frames: int | None
 
     def take(self, rows: Tensor) -> tuple[Tensor, Tensor]:
-        local = Ragged.of([self.reader[self.digests[row]] for row in rows.tolist()])
+        local = Ragged.of([self.utterances[row] for row in rows.tolist()])
         return local.gather(torch.arange(len(rows)), self.frames)
 
     def blocks(self) -> Iterator[Tensor]:
-        return (self.reader[digest] for digest in self.digests)
+        return (self.utterances[row] for row in range(len(self.utterances)))

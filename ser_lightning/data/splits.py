@@ -1,7 +1,7 @@
 """Which utterances train, validate and test. A split is a value; its proof is in `proof.py`.
 
 A split sees `Row`s only. What must stay together (a speaker; speakers that share a recording or a session) is a group,
-and every splitter but `RandomKFold` deals whole groups.
+and the splitters here but `RandomKFold` deal whole groups.
 """
 
 import random
@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import ClassVar, Literal, Protocol
 
 from ser_lightning.data.groups import groups
+from ser_lightning.data.stratify import alike, even
 from ser_lightning.errors import UserError
 
 Part = Literal["train", "validation", "test"]
@@ -54,12 +55,16 @@ class Speakers:
     """Seed of the draw."""
     by: Literal["speaker", "session"] = "speaker"
     """session: speakers of one session stay together."""
+    stratify: bool = False
+    """Of each part the first speaker is drawn; the others are those that bring its classes closest to the corpus's."""
 
     def split(self, rows: Sequence[Row]) -> Assignment:
-        order = _shuffled(groups(rows, self.by), self.seed)
+        order = shuffled(groups(rows, self.by), self.seed)
+        if self.stratify:
+            order = alike(rows, order, (self.test, self.validation))
         test, order = _take(order, self.test, "split.test")
         validation, order = _take(order, self.validation, "split.validation")
-        return _deal(rows, validation, test)
+        return deal(rows, validation, test)
 
 
 @dataclass(frozen=True)
@@ -75,12 +80,14 @@ class KFold:
     """Seed of the deal of speakers to folds."""
     by: Literal["speaker", "session"] = "speaker"
     """session: speakers of one session stay together."""
+    stratify: bool = False
+    """Deal so that folds are close in size and in class shares, not in turn."""
 
     def split(self, rows: Sequence[Row]) -> Assignment:
-        units = _shuffled(groups(rows, self.by), self.seed)
+        units = shuffled(groups(rows, self.by), self.seed)
         _check_fold(self.k, self.fold, len(units), f"groups of {self.by}s")
-        parts = [units[i :: self.k] for i in range(self.k)]
-        return _deal(rows, _joined(parts[(self.fold + 1) % self.k]), _joined(parts[self.fold]))
+        parts = even(rows, units, self.k) if self.stratify else [units[i :: self.k] for i in range(self.k)]
+        return deal(rows, joined(parts[(self.fold + 1) % self.k]), joined(parts[self.fold]))
 
 
 @dataclass(frozen=True)
@@ -100,7 +107,7 @@ class Lists:
                 raise UserError(f"split.{key}: no speaker {', '.join(unknown)}; there are {', '.join(sorted(known))}")
         if both := set(self.validation) & set(self.test):
             raise UserError(f"split: {', '.join(sorted(both))} stands in validation and in test; name each once")
-        return _deal(rows, set(self.validation), set(self.test))
+        return deal(rows, set(self.validation), set(self.test))
 
 
 @dataclass(frozen=True)
@@ -129,7 +136,8 @@ class RandomKFold:
         return {row.id: parts.get(fold[row.digest], "train") for row in rows}
 
 
-def _shuffled(units: Sequence[frozenset[str]], seed: int) -> list[frozenset[str]]:
+def shuffled(units: Sequence[frozenset[str]], seed: int) -> list[frozenset[str]]:
+    """The groups in an order that the seed draws."""
     order = list(units)
     random.Random(seed).shuffle(order)
     return order
@@ -141,10 +149,11 @@ def _take(order: list[frozenset[str]], count: int, key: str) -> tuple[set[str], 
             f"{key}={count}: must be at least 1 and leave speakers for the other parts; "
             f"{len(order)} groups of speakers are left"
         )
-    return _joined(order[:count]), order[count:]
+    return joined(order[:count]), order[count:]
 
 
-def _joined(units: Iterable[frozenset[str]]) -> set[str]:
+def joined(units: Iterable[frozenset[str]]) -> set[str]:
+    """The speakers of all groups."""
     return {speaker for unit in units for speaker in unit}
 
 
@@ -155,6 +164,7 @@ def _check_fold(k: int, fold: int, units: int, what: str) -> None:
         raise UserError(f"split.fold={fold}: folds count from 0 to {k - 1}")
 
 
-def _deal(rows: Sequence[Row], validation: set[str], test: set[str]) -> Assignment:
+def deal(rows: Sequence[Row], validation: set[str], test: set[str]) -> Assignment:
+    """The speakers of two sets validate and test, the others train."""
     parts: Mapping[str, Part] = dict.fromkeys(validation, "validation") | dict.fromkeys(test, "test")  # type: ignore[assignment]
     return {row.id: parts.get(row.speaker, "train") for row in rows}

@@ -1,0 +1,58 @@
+"""A split that a file gives: the partition that a challenge or a paper published, for any corpus."""
+
+import csv
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar
+
+from ser_lightning.data.splits import PARTS, Assignment, Row
+from ser_lightning.errors import UserError
+
+NAMED = 5
+"""Utterances that an error names; of more, it tells the number."""
+
+
+@dataclass(frozen=True)
+class FromFile:
+    """Parts from a CSV file with the columns `id` and `part`, such as the `split.csv` of a run."""
+
+    speaker_dependent: ClassVar[bool] = False
+    file: str
+    """The CSV file: an utterance's id, and train, validation or test; rows of other utterances are passed over."""
+
+    def split(self, rows: Sequence[Row]) -> Assignment:
+        given = self._read()
+        if absent := [row.id for row in rows if row.id not in given]:
+            raise UserError(
+                f"{self.file}: no part for {len(absent)} of the corpus's {len(rows)} utterances, such as "
+                f"{', '.join(absent[:NAMED])}; add rows for them, or leave their class out with corpus.classes"
+            )
+        return {row.id: given[row.id] for row in rows}
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of what the file says: the path is no part of a run's identity, but this is."""
+        return hashlib.sha256(json.dumps(sorted(self._read().items())).encode()).hexdigest()
+
+    def _read(self) -> Assignment:
+        try:
+            with Path(self.file).open(newline="", encoding="utf-8-sig") as source:
+                table = csv.DictReader(source)
+                rows, columns = list(table), table.fieldnames or []
+        except (OSError, UnicodeDecodeError, csv.Error) as error:
+            raise UserError(f"split.file={self.file}: cannot read it ({error})") from error
+        if missing := [name for name in ("id", "part") if name not in columns]:
+            raise UserError(f"{self.file}: no column {' and '.join(missing)}; its first line must name id and part")
+        self._check(rows)
+        return {row["id"]: row["part"] for row in rows}  # type: ignore[misc]
+
+    def _check(self, rows: list[dict[str, str]]) -> None:
+        if twice := [name for name, count in Counter(row["id"] for row in rows).items() if count > 1]:
+            raise UserError(f"{self.file}: {', '.join(twice[:NAMED])} stands in it more than once; keep one row each")
+        if wrong := [row for row in rows if row["part"] not in PARTS]:
+            row = wrong[0]
+            raise UserError(f"{self.file}: `{row['id']}` has the part `{row['part']}`; parts are {', '.join(PARTS)}")
