@@ -9,9 +9,9 @@ from omegaconf import OmegaConf, SCMode
 from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBaseException
 
 from ser_lightning.config.checks import check
-from ser_lightning.config.components import table, target
-from ser_lightning.config.schema import NAMED, STREAM, Config, SpecAugment, Tracking, Training
-from ser_lightning.config.shapes import MISSING, check_shapes, check_stream, missing_keys, type_at
+from ser_lightning.config.components import blamed, table, target
+from ser_lightning.config.schema import LOSS, NAMED, STREAM, Config, SpecAugment, Tracking, Training, Waveform
+from ser_lightning.config.shapes import MISSING, check_loss, check_shapes, check_stream, missing_keys, type_at
 from ser_lightning.config.signature import schema
 from ser_lightning.errors import ConfigError
 
@@ -22,7 +22,8 @@ def config_type(tree: Mapping[str, Any]) -> type:
         (section, _component(section, tree.get(section, {}), "name", NAMED)) for section in ("corpus", "split", "model")
     ]
     streams = [(name, _stream(name, settings)) for name, settings in _features(tree).items()]
-    rows = [*parts, ("features", make_dataclass("Features", _factories(streams)))]
+    features = make_dataclass("Features", _factories(streams))
+    rows = [*parts, ("features", features), ("training", _training(tree))]
     return make_dataclass("Configuration", _factories(rows), bases=(_Fixed,))
 
 
@@ -36,14 +37,20 @@ _Fixed = make_dataclass(
         (
             f.name,
             get_type_hints(Config)[f.name],
-            field(default_factory={"training": Training, "tracking": Tracking}[f.name])
-            if f.name in ("training", "tracking")
-            else field(default=f.default),
+            field(default_factory=Tracking) if f.name == "tracking" else field(default=f.default),
         )
         for f in fields(Config)
-        if f.name not in ("corpus", "features", "split", "model")
+        if f.name not in ("corpus", "features", "split", "model", "training")
     ],
 )
+
+
+def _training(tree: Mapping[str, Any]) -> type:
+    training = tree.get("training")
+    settings = training.get("loss", {}) if isinstance(training, dict) else {}
+    check_loss(settings)
+    loss = _component("loss", {"name": Training().loss["name"]} | settings, "name", LOSS)
+    return make_dataclass("Training", _factories([("loss", loss)]), bases=(Training,))
 
 
 def _features(tree: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -61,7 +68,9 @@ def _stream(name: str, settings: Any) -> type:
 def _component(kind: str, settings: Any, selector: str, common: Any) -> type:
     if not isinstance(settings, dict) or selector not in settings:
         raise ConfigError(f"{kind}: give `{selector}`, one of {', '.join(table(kind))}")
-    return schema(target(kind, settings[selector]), common)
+    path = target(kind, settings[selector])
+    with blamed(kind, settings[selector]):
+        return schema(path, common)
 
 
 def checked(kind: type, tree: Mapping[str, Any], origin: Mapping[str, str], complete: bool = True) -> Config:
@@ -93,7 +102,8 @@ def checked(kind: type, tree: Mapping[str, Any], origin: Mapping[str, str], comp
 
 
 def _config(plain: dict[str, Any]) -> Config:
-    training = plain["training"] | {"spec_augment": SpecAugment(**plain["training"]["spec_augment"])}
+    nested = {"spec_augment": SpecAugment, "waveform": Waveform}
+    training = plain["training"] | {key: kind(**plain["training"][key]) for key, kind in nested.items()}
     return Config(**plain | {"training": Training(**training), "tracking": Tracking(**plain["tracking"])})
 
 

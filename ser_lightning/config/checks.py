@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from ser_lightning.config.components import target
+from ser_lightning.config.shapes import MISSING
 from ser_lightning.errors import ConfigError
 
 Rule = tuple[Callable[[float], bool], str]
@@ -25,10 +26,13 @@ TRAINING: dict[str, Rule] = {
     "learning_rate": POSITIVE,
     "weight_decay": PENALTY,
     "label_smoothing": (lambda v: 0 <= v < 1, "must be from 0 to below 1"),
+    "mixup": PENALTY,
     "gradient_clip_val": (lambda v: v > 0, "must be above 0; null does not clip"),
     "accumulate_grad_batches": COUNT,
     "patience": (lambda v: v >= 1, "must be at least 1; null never stops early"),
     "num_workers": COUNT_OR_NONE,
+    "devices": COUNT,
+    "waveform.copies": COUNT_OR_NONE,
     "spec_augment.time_masks": COUNT_OR_NONE,
     "spec_augment.time_fraction": SHARE,
     "spec_augment.mel_masks": COUNT_OR_NONE,
@@ -45,6 +49,7 @@ def check(tree: Mapping[str, Any], place: Callable[[str], str]) -> None:
         ConfigError: a value is out of its range, names no learner, or asks for another one that is not given.
     """
     rules = {f"training.{key}": rule for key, rule in TRAINING.items()}
+    rules["extraction_workers"] = COUNT
     rules |= {f"features.{stream}.frames": FRAMES for stream in tree["features"]}
     for key, (holds, text) in rules.items():
         value = _at(tree, key)
@@ -53,6 +58,8 @@ def check(tree: Mapping[str, Any], place: Callable[[str], str]) -> None:
             raise ConfigError(f"{key}={value}: {text}{place(key)}")
     target("learner", tree["training"]["learner"])
     _check_schedule(tree["training"], place)
+    _check_imbalance(tree["training"], place)
+    _check_waveform(tree["training"]["waveform"], place)
 
 
 def _check_schedule(training: Mapping[str, Any], place: Callable[[str], str]) -> None:
@@ -61,6 +68,33 @@ def _check_schedule(training: Mapping[str, Any], place: Callable[[str], str]) ->
         raise ConfigError(
             "training.schedule=steps: give the epochs at which the learning rate falls, "
             f"such as training.milestones=[10,20]{source}"
+        )
+
+
+def _check_imbalance(training: Mapping[str, Any], place: Callable[[str], str]) -> None:
+    if training["sampler"] == training["class_weights"] == "balanced":
+        source = place("training.sampler")
+        raise ConfigError(
+            "training.sampler=balanced: with training.class_weights=balanced it counters imbalance twice; "
+            f"set one of them back{source}"
+        )
+
+
+def _check_waveform(waveform: Mapping[str, Any], place: Callable[[str], str]) -> None:
+    speeds, snr = waveform["speeds"], waveform["snr"]
+    if MISSING in (speeds, snr, waveform["copies"]):
+        return
+    if not all(0.5 <= speed <= 2 and math.isclose(100 * speed, round(100 * speed)) for speed in speeds):
+        key = "training.waveform.speeds"
+        raise ConfigError(f"{key}={speeds}: each must be from 0.5 to 2, in hundredths{place(key)}")
+    if snr and not (len(snr) == 2 and -math.inf < snr[0] <= snr[1] < math.inf):
+        key = "training.waveform.snr"
+        raise ConfigError(f"{key}={snr}: must be the least and the greatest ratio in dB, such as [10,30]{place(key)}")
+    if waveform["copies"] and not snr and set(speeds) <= {1.0}:
+        key = "training.waveform.copies"
+        raise ConfigError(
+            f"{key}={waveform['copies']}: variants would not differ from their utterances; give "
+            f"training.waveform.speeds or training.waveform.snr{place(key)}"
         )
 
 

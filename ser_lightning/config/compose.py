@@ -120,7 +120,8 @@ def _put_early(tree: dict[str, Any], origin: dict[str, str], override: Override)
     """What decides the schema itself: which component a section names, and streams given whole."""
     section, _, rest = override.key.partition(".")
     whole = section == "features" and rest != "" and "." not in rest
-    if whole or rest == "name" or (section == "features" and rest.endswith(".extractor")):
+    whole |= override.key == "training.loss"
+    if whole or rest in ("name", "loss.name") or (section == "features" and rest.endswith(".extractor")):
         parsed = overrides.value(override.text, Any if whole else str)
         _put(tree, origin, _nested(override.key, parsed), "", "command line")
 

@@ -10,14 +10,14 @@ from ser_lightning.config.schema import Config
 RESULT_VERSION = 1
 """Raised when the code's numbers change, so that results of before are not taken for results of now."""
 
-RANKS = 1
-"""Processes that share a training; their number changes batch statistics and so the result."""
 
+def run_id(config: Config, manifest: str, parts: str = "") -> str:
+    """`<corpus>-<model>-<12 hex digits>` of a configuration and the digest of the corpus's manifest.
 
-def run_id(config: Config, manifest: str) -> str:
-    """`<corpus>-<model>-<12 hex digits>` of a configuration and the digest of the corpus's manifest."""
+    `parts` is the digest of a file that gives the split: its path, like all paths, is no part of the identity.
+    """
     text = json.dumps(
-        {"config": identity(config), "manifest": manifest, "version": RESULT_VERSION, "ranks": RANKS},
+        {"config": identity(config), "manifest": manifest, "version": RESULT_VERSION, "parts": parts},
         sort_keys=True,
     )
     digest = hashlib.sha256(text.encode()).hexdigest()
@@ -27,9 +27,11 @@ def run_id(config: Config, manifest: str) -> str:
 def identity(config: Config) -> dict[str, Any]:
     """The configuration without paths, devices, tracking and labels."""
     tree = asdict(config)
-    for key in ("runs_dir", "cache_dir", "tracking", "experiment"):
+    for key in ("runs_dir", "cache_dir", "extraction_workers", "tracking", "experiment"):
         del tree[key]
     for key in ("accelerator", "keep_on_device", "num_workers"):
         del tree["training"][key]
     del tree["corpus"]["root"]
+    if tree["split"]["name"] == "file":
+        del tree["split"]["file"]
     return tree

@@ -21,6 +21,20 @@ class SpecAugment:
 
 
 @dataclass
+class Waveform:
+    """Augmented variants of the training recordings, which join the training part; 0 copies switch it off."""
+
+    copies: int = 0
+    """Variants of each training utterance beside the utterance itself."""
+    speeds: list[float] = field(default_factory=lambda: [0.9, 1.1])
+    """The k-th variant plays the k-th time as fast (in hundredths, pitch moves along), then round again; []: none."""
+    snr: list[float] = field(default_factory=lambda: [10.0, 30.0])
+    """Least and greatest signal-to-noise ratio (dB) of white noise that is added; []: none."""
+    seed: int = 0
+    """Seed of the noise, apart from the training's: variants are stored, and shared by trainings."""
+
+
+@dataclass
 class Training:
     """Optimisation. Names shared with Lightning's Trainer mean what they mean there, or say where not."""
 
@@ -46,10 +60,18 @@ class Training:
     """Factor of schedule=steps."""
     class_weights: Literal["none", "balanced"] = "none"
     """balanced: each class weighs N / (K * count) in the loss, counted on the training part."""
+    sampler: Literal["all", "balanced"] = "all"
+    """What an epoch holds: every training utterance once, or equally many of each class (as many in all)."""
+    loss: dict[str, Any] = field(default_factory=lambda: {"name": "cross_entropy"})
+    """`name` (cross_entropy, focal) and that loss's own parameters; each head of a model has the same."""
     label_smoothing: float = 0.0
     """Share of the target spread over all classes (Szegedy et al., CVPR 2016)."""
     spec_augment: SpecAugment = field(default_factory=SpecAugment)
     """Masks on the streams of log-mel extractors, in training only."""
+    waveform: Waveform = field(default_factory=Waveform)
+    """Noisier, faster and slower variants of the training recordings."""
+    mixup: float = 0.0
+    """Alpha of mixup's Beta(alpha, alpha) (Zhang et al., ICLR 2018), in training only; 0 switches it off."""
     precision: Literal["32", "16-mixed", "bf16-mixed"] = "32"
     """Lightning's precision."""
     gradient_clip_val: float | None = None
@@ -58,6 +80,13 @@ class Training:
     """Batches an optimiser step."""
     patience: int | None = None
     """Epochs without a better validation UAR before the training stops; null: never."""
+    devices: int = 1
+    """Ranks: processes that share the training, each on a device of its own (on a CPU, on a share of the cores)."""
+    scale_learning_rate: Literal["none", "sqrt", "linear"] = "none"
+    """An optimiser step sees devices * accumulate_grad_batches * batch_size utterances; the rate is multiplied by the
+    number of ranks, its root, or not at all."""
+    sync_batchnorm: bool = False
+    """Batch norms take their statistics over all ranks; else over a rank's own batch."""
     accelerator: Literal["auto", "cpu", "cuda", "mps"] = "auto"
     """auto takes a GPU where torch sees one and says which; a named one that is missing is an error."""
     keep_on_device: Literal["auto", "yes", "no"] = "auto"
@@ -103,19 +132,25 @@ class Config:
     """Folder of the run folders."""
     cache_dir: str = ".ser_cache"
     """Folder of the feature store and the audio digests; may be shared by many runs, processes and nodes."""
+    extraction_workers: int = 1
+    """Processes that compute missing features; the numbers do not depend on it."""
 
 
 NAMED = (Parameter("name", str, MISSING, "Which one."),)
 """What the settings of a corpus, a split and a model share."""
+
+LOSS = (Parameter("name", str, "cross_entropy", "Which one."),)
+"""What the settings of every loss have."""
 
 STREAM = (
     Parameter("extractor", str, MISSING, "What computes the frames."),
     Parameter("frames", int | None, None, "Frames every utterance is resampled to (nearest); null: padded."),
     Parameter(
         "normalise",
-        Literal["none", "global", "utterance"],
+        Literal["none", "global", "speaker", "utterance"],
         "global",
-        "Zero mean and unit variance a dimension: over the training speakers, or an utterance.",
+        "Zero mean and unit variance a dimension: over the training speakers (global), the speaker's own utterances of "
+        "the part (speaker; marks every result transductive), or an utterance.",
     ),
 )
 """What the settings of a stream share, whatever its extractor."""

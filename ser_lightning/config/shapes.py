@@ -91,3 +91,14 @@ def check_stream(name: str, settings: Any) -> None:
     raise ConfigError(
         f"`{key}` is a mapping: write {key}.extractor={extractor} or {key}={{extractor: {extractor}}}{choices}"
     )
+
+
+def check_loss(settings: Any) -> None:
+    """Raises ConfigError: the settings of the loss are no mapping, such as `training.loss=focal`."""
+    if not isinstance(settings, dict):
+        known = table("loss")
+        name = settings if settings in known else "NAME"
+        choices = "" if settings in known else f" (NAME: {', '.join(known)})"
+        raise ConfigError(
+            f"`training.loss` is a mapping: write training.loss.name={name} or training.loss={{name: {name}}}{choices}"
+        )

@@ -42,17 +42,18 @@ def parameters(path: str) -> tuple[Parameter, ...]:
     """The configurable parameters of `module:Class`, in the order of its source.
 
     Raises:
+        ValueError, ModuleNotFoundError, SyntaxError, AttributeError: no such path, module, source or class.
         TypeError: an annotation or default is outside what a configuration can hold, or the constructor has
             parameters that would not be seen: positional ones, or those of a base class in the same file.
     """
     module, _, name = path.partition(":")
-    spec = importlib.util.find_spec(module)
-    if spec is None or spec.origin is None:
-        raise ModuleNotFoundError(f"{path}: no module {module}")
-    tree = ast.parse(Path(spec.origin).read_text(encoding="utf-8"))
+    if not all(part.isidentifier() for part in (*module.split("."), name)):
+        raise ValueError(f"`{path}` is not of the form module:Class")
+    file = source_file(module)
+    tree = ast.parse(file.read_text(encoding="utf-8"), str(file))
     found = next((n for n in tree.body if isinstance(n, ast.ClassDef) and n.name == name), None)
     if found is None:
-        raise AttributeError(f"{spec.origin} has no class {name}")
+        raise AttributeError(f"{file} defines no class {name}; name the module that defines it")
     init = constructor(found)
     if init is None:
         refuse_inherited(path, found, tree)
@@ -60,6 +61,23 @@ def parameters(path: str) -> tuple[Parameter, ...]:
         refuse_positional(path, init)
     rows = _keywords(init, ast.get_docstring(found) or "") if init else _fields(found)
     return tuple(_parameter(path, *row) for row in rows)
+
+
+def source_file(module: str) -> Path:
+    """The file of a module, found without importing the packages above it, which may import torch.
+
+    Raises:
+        ModuleNotFoundError: there is none.
+    """
+    top, *below = module.split(".")
+    spec = importlib.util.find_spec(top)
+    places = [Path(place, *below) for place in (spec.submodule_search_locations or [])] if spec else []
+    files = [file for place in places for file in (place / "__init__.py", place.with_suffix(".py"))]
+    if spec and spec.origin and not below:
+        files = [Path(spec.origin)]
+    if found := next((file for file in files if file.is_file()), None):
+        return found
+    raise ModuleNotFoundError(f"no module {module}")
 
 
 Row = tuple[str, ast.expr | None, ast.expr | None, str]
@@ -87,8 +105,10 @@ def _is_docstring(node: ast.stmt | None) -> bool:
 
 
 def _parameter(path: str, name: str, annotation: ast.expr | None, default: ast.expr | None, doc: str) -> Parameter:
+    if annotation is None:
+        raise TypeError(f"{path}: parameter `{name}` has no annotation; give it one, such as `{name}: int`")
     try:
-        kind = eval(compile(ast.Expression(annotation), path, "eval"), {"__builtins__": {}}, NAMES)  # type: ignore[arg-type]
+        kind = eval(compile(ast.Expression(annotation), path, "eval"), {"__builtins__": {}}, NAMES)
         return Parameter(name, kind, MISSING if default is None else _literal(default), doc)
     except (NameError, ValueError, TypeError) as error:
         raise TypeError(f"{path}: parameter `{name}` cannot come from a configuration: {error}") from error
@@ -96,10 +116,13 @@ def _parameter(path: str, name: str, annotation: ast.expr | None, default: ast.e
 
 def _literal(node: ast.expr) -> Any:
     if isinstance(node, ast.Call) and ast.unparse(node.func) == "field":
-        factory = next(k.value for k in node.keywords if k.arg == "default_factory")
+        given = {keyword.arg: keyword.value for keyword in node.keywords}
+        factory = given.get("default_factory")
         if isinstance(factory, ast.Lambda):
             return ast.literal_eval(factory.body)
-        return {"list": [], "dict": {}}[ast.unparse(factory)]
+        if isinstance(factory, ast.Name) and factory.id in ("list", "dict"):
+            return {"list": [], "dict": {}}[factory.id]
+        raise ValueError(f"its default `{ast.unparse(node)}` is no literal, list or dict")
     return ast.literal_eval(node)
 
 

@@ -1,6 +1,7 @@
 """The YAML files under conf/: where they are searched, what choices there are, how one is read."""
 
-from collections.abc import Sequence
+import importlib.util
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,8 @@ from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
 from ser_lightning.config.components import hint
+from ser_lightning.config.plugins import entry_points, package_of
+from ser_lightning.console import console
 from ser_lightning.errors import ConfigError
 
 GROUPS = ("experiment", "corpus", "features", "split", "model", "training", "tracking", "debug")
@@ -32,7 +35,7 @@ def packaged(folder: str) -> Path:
 
 
 def search_path(conf: str | None) -> list[Path]:
-    """Folders searched in order: the user's own (`--conf DIR`, or `conf/` where they stand), then the packaged one.
+    """Folders searched in order: the user's own (`--conf DIR`, or `conf/` where they stand), packaged, plug-ins'.
 
     Raises:
         ConfigError: `--conf` names no folder.
@@ -42,11 +45,26 @@ def search_path(conf: str | None) -> list[Path]:
     own = Path(conf or "conf")
     folders = [own] if own.is_dir() else []
     shipped = packaged("conf")
-    return folders if folders and own.resolve() == shipped.resolve() else [*folders, shipped]
+    if not folders or own.resolve() != shipped.resolve():
+        folders.append(shipped)
+    return [*folders, *_plugged_in()]  # last: installing a plug-in must not change what a choice of before means
+
+
+def _plugged_in() -> Iterator[Path]:
+    """Folders of the packages that entry points of the group `ser_lightning.conf` name; nothing is imported."""
+    for point in entry_points(group="ser_lightning.conf"):
+        top, *below = point.value.split(".")
+        spec = importlib.util.find_spec(top) if top.isidentifier() else None
+        places = [Path(place, *below) for place in (spec.submodule_search_locations or [])] if spec else []
+        if found := [place for place in places if place.is_dir()]:
+            yield found[0]
+        else:
+            text = f"conf `{point.name}`: {point.value} {package_of(point)} is no folder; its choices are left out"
+            console.print(text, style="yellow", markup=False, soft_wrap=True)
 
 
 def choices(group: str, folders: Sequence[Path]) -> dict[str, Path]:
-    """Choice -> file of a group; a user's file hides the packaged one of the same name."""
+    """Choice -> file of a group; of files of the same name, the one in the folder searched first."""
     found: dict[str, Path] = {}
     for folder in folders:
         for path in sorted((folder / group).glob("*.yaml")):
@@ -56,7 +74,7 @@ def choices(group: str, folders: Sequence[Path]) -> dict[str, Path]:
 
 def describe(path: Path) -> str:
     """The first comment of a YAML file: what the choice is."""
-    first = path.read_text(encoding="utf-8").partition("\n")[0]
+    first = path.read_text(encoding="utf-8", errors="replace").partition("\n")[0]
     return first.removeprefix("#").strip() if first.startswith("#") else ""
 
 
@@ -99,7 +117,7 @@ def read(path: Path) -> dict[str, Any]:
     """
     try:
         values = OmegaConf.to_container(OmegaConf.load(path), resolve=False)
-    except (OSError, YAMLError, OmegaConfBaseException) as error:
+    except (OSError, UnicodeDecodeError, YAMLError, OmegaConfBaseException) as error:
         raise ConfigError(f"{path}: {' '.join(str(error).split())}") from error
     if not isinstance(values, dict):
         raise ConfigError(f"{path}: expected `key: value` lines")

@@ -13,6 +13,7 @@ EDGES = [
     ("training.learning_rate", ["1e-9"], ["0", "-1e-3", ".nan", ".inf"]),
     ("training.weight_decay", ["0", "0.1"], ["-1e-9", ".nan"]),
     ("training.label_smoothing", ["0", "0.99"], ["1", "-0.1", ".nan"]),
+    ("training.mixup", ["0", "0.2"], ["-0.1", ".inf"]),
     ("training.patience", ["null", "1"], ["0", "-1"]),
     ("training.accumulate_grad_batches", ["1"], ["0"]),
     ("training.gradient_clip_val", ["null", "1e-3"], ["0", "-1"]),
@@ -22,6 +23,7 @@ EDGES = [
     ("training.spec_augment.time_fraction", ["0", "1"], ["-0.1", "1.1"]),
     ("training.spec_augment.mel_fraction", ["0", "1"], ["-0.1", "1.1"]),
     ("training.limit_train_batches", ["null", "0.01", "0.99", "1", "1.0", "7"], ["0", "-1", "-0.5", "1.5", ".inf"]),
+    ("extraction_workers", ["1", "16"], ["0", "-1"]),
     ("features.fine.frames", ["null", "1"], ["0", "-5"]),
 ]
 
@@ -54,3 +56,8 @@ def test_steps_need_milestones() -> None:
     assert compose(
         ["corpus=demo", "training.schedule=steps", "training.milestones=[4]"]
     ).config.training.milestones == [4]
+
+
+def test_imbalance_is_countered_once() -> None:
+    with pytest.raises(ConfigError, match="counters imbalance twice"):
+        compose(["corpus=demo", "training.sampler=balanced", "training.class_weights=balanced"])

@@ -15,6 +15,7 @@ ROOT_NEEDED = {
     "emodb": ["corpus.root=X"],
     "ravdess": ["corpus.root=X"],
     "table": ["corpus.root=X", "corpus.classes=[a,b]"],
+    "file": ["split.file=X"],
 }
 SHIPPED = [(group, choice) for group in GROUPS for choice in choices(group, search_path(None))]
 

@@ -19,6 +19,7 @@ def an_id(*words: str, manifest: str = "m") -> str:
         "corpus.root=there",
         "runs_dir=elsewhere",
         "cache_dir=elsewhere",
+        "extraction_workers=4",
         "tracking.mode=off",
         "tracking.tags=[a]",
         "training.accelerator=cpu",

@@ -6,6 +6,7 @@ from torch import nn
 
 from ser_lightning.config.schema import Training
 from ser_lightning.data.batching import Batch
+from ser_lightning.data.mixup import Mixup
 from ser_lightning.data.normalise import Normaliser
 from ser_lightning.models.output import Output
 from ser_lightning.training.module import NonFiniteLossError, SERModule
@@ -111,3 +112,21 @@ def test_spec_augment_is_for_training_only() -> None:
     torch.manual_seed(0)
     assert not torch.equal(ser.train()(one).logits, torch.ones(4, 3))
     assert torch.equal(ser.eval()(one).logits, torch.ones(4, 3))
+
+
+def test_mixup_is_for_training_only_and_weighs_the_loss() -> None:
+    ser, one = module(Training(mixup=0.4)), batch(torch.randn(4, 5, 3))
+    torch.manual_seed(7)
+    mix = Mixup.draw(4, 0.4)
+    logits = mix.share * one.features["x"].mean(1) + (1 - mix.share) * one.features["x"].mean(1)[mix.partners]
+    ones = torch.ones(3).double()
+    expected = sum(
+        part * weight * cross_entropy(scale * logits, labels, ones, 0.0)
+        for part, labels in ((mix.share, one.labels), (1 - mix.share, one.labels[mix.partners]))
+        for weight, scale in ((0.3, 1), (0.7, 2))
+    )
+    ser.log = lambda *_, **__: None  # type: ignore[method-assign]
+    torch.manual_seed(7)
+    assert ser.training_step(one, 0).item() == pytest.approx(float(expected), rel=1e-5)
+    plain = ser.loss(ser(one), one.labels)
+    assert ser.validation_step(one, 0).item() == pytest.approx(plain.item())
