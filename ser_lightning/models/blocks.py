@@ -3,6 +3,8 @@
 import torch
 from torch import Tensor, nn
 
+from ser_lightning.models.synchronise import over_ranks, synchronised
+
 
 def length_mask(lengths: Tensor, frames: int) -> Tensor:
     """True where a frame belongs to the utterance: lengths (B,) -> (B, frames), bool."""
@@ -19,8 +21,8 @@ def masked_batch_norm(norm: nn.BatchNorm1d | nn.BatchNorm2d, x: Tensor, mask: Te
     """Batch norm whose statistics in training come from valid positions alone (Ioffe & Szegedy 2015, eq. 3).
 
     Padding would pull mean and variance towards it, by an amount that depends on how a batch was put
-    together. In evaluation, and without a mask, this is `norm(x)`. Statistics are this process's own:
-    conversion to SyncBatchNorm does not reach the masked case.
+    together. In evaluation, and without a mask, this is `norm(x)`. Statistics are this process's own, or all ranks'
+    where `norm` is marked so (`models/synchronise.py`).
 
     Args:
         norm: holds scale, shift and running statistics.
@@ -30,15 +32,15 @@ def masked_batch_norm(norm: nn.BatchNorm1d | nn.BatchNorm2d, x: Tensor, mask: Te
     Returns:
         The shape of x; positions that are not valid hold the shift and are for the caller to blank.
     """
-    if mask is None or not norm.training:
+    if not norm.training or (mask is None and not synchronised(norm)):
         normalised: Tensor = norm(x)
         return normalised
     axes = [axis for axis in range(x.dim()) if axis != 1]
-    valid = mask.to(norm.weight.dtype)
-    count = valid.sum() * (x[:, :1].numel() // valid.numel())
-    mean = (x * valid).sum(axes, keepdim=True) / count
+    valid = x.new_ones((), dtype=norm.weight.dtype) if mask is None else mask.to(norm.weight.dtype)
+    count = over_ranks(norm, valid.sum() * (x[:, :1].numel() // valid.numel()))
+    mean = over_ranks(norm, (x * valid).sum(axes, keepdim=True)) / count
     centred = (x - mean) * valid
-    variance = centred.square().sum(axes, keepdim=True) / count
+    variance = over_ranks(norm, centred.square().sum(axes, keepdim=True)) / count
     _track(norm, mean.flatten(), (variance * count / (count - 1).clamp(min=1)).flatten())
     channels = mean.shape
     scale = norm.weight.view(channels) * torch.rsqrt(variance + norm.eps)

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 
 from ser_lightning.config.identity import RESULT_VERSION
 from ser_lightning.config.schema import Config
-from ser_lightning.data.proof import Proof, prove
+from ser_lightning.data.proof import Proof
 from ser_lightning.data.splits import Assignment
 from ser_lightning.errors import UserError
 from ser_lightning.evaluation.predictions import Predictions
@@ -81,7 +81,7 @@ def _proven(run: RunFolder, prepared: Prepared) -> tuple[Assignment, Proof]:
     changed = UserError(f"{run.split} is not the split run {run.id} was trained on; train the run again")
     if set(parts) != {row.id for row in rows}:
         raise changed
-    proof = prove(rows, parts, prepared.splitter.speaker_dependent)
+    proof = prepared.prove(parts)
     if proof.as_dict() != json.loads(run.proof.read_text(encoding="utf-8")):
         raise changed
     return parts, proof

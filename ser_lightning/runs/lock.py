@@ -7,6 +7,7 @@ import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TextIO
 
 from ser_lightning.errors import UserError
 
@@ -34,11 +35,24 @@ def owned(path: Path) -> Iterator[None]:
         owner = _owner(path)
         if owner.get("host", socket.gethostname()) != socket.gethostname():
             raise _taken(path, owner)
-        _write(path, json.dumps({"host": socket.gethostname(), "pid": os.getpid()}))
+        _write(file, json.dumps({"host": socket.gethostname(), "pid": os.getpid()}))
         try:
             yield
         finally:
-            _write(path, "")
+            _write(file, "")
+
+
+def owner_of(path: Path) -> dict[str, str]:
+    """Host and process number of who has the lock; empty where nobody has."""
+    if not path.exists():
+        return {}
+    with path.open(encoding="utf-8") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return _owner(path)
+    owner = _owner(path)
+    return {} if owner.get("host") == socket.gethostname() else owner
 
 
 def _owner(path: Path) -> dict[str, str]:
@@ -49,9 +63,11 @@ def _owner(path: Path) -> dict[str, str]:
         return {}
 
 
-def _write(path: Path, text: str) -> None:
+def _write(file: TextIO, text: str) -> None:
     # In place: a file put in its stead would be another one, not locked.
-    path.write_text(text, encoding="utf-8")
+    file.truncate(0)
+    file.write(text)
+    file.flush()
 
 
 def _taken(path: Path, owner: dict[str, str]) -> UserError:

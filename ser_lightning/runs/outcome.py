@@ -36,6 +36,10 @@ def find_device(training: Training) -> torch.device:
             "training.accelerator=cpu runs everywhere"
         ) from error
     device = trainer.strategy.root_device
+    if device.type == "cuda" and training.devices > torch.cuda.device_count():
+        raise UserError(f"training.devices={training.devices}: there are {torch.cuda.device_count()} GPUs here")
+    if device.type == "mps" and training.devices > 1:
+        raise UserError("training.devices: ranks share no mps device; use training.devices=1 or accelerator=cpu")
     if device.type == "cpu" and training.precision == "16-mixed":
         # Lightning would go on in bfloat16 with a warning.
         raise UserError("training.precision=16-mixed needs a GPU; on a CPU use bf16-mixed or 32")

@@ -16,7 +16,9 @@ from ser_lightning.corpora.corpus import Corpus
 from ser_lightning.corpora.utterance import Utterance
 from ser_lightning.data.datamodule import PartRows, SERData, Stream
 from ser_lightning.data.proof import Proof, prove
+from ser_lightning.data.split_file import FromFile
 from ser_lightning.data.splits import Assignment, Part, Splitter
+from ser_lightning.data.variant import variant
 from ser_lightning.features.extract import fill
 from ser_lightning.features.extractor import Extractor
 from ser_lightning.features.store import FeatureStore
@@ -33,7 +35,8 @@ class Prepared:
 
     @property
     def run_id(self) -> str:
-        return run_id(self.config, self.corpus.manifest_digest)
+        parts = self.splitter.digest if isinstance(self.splitter, FromFile) else ""
+        return run_id(self.config, self.corpus.manifest_digest, parts)
 
     @cached_property
     def extractors(self) -> dict[str, Extractor]:
@@ -64,37 +67,67 @@ class Prepared:
             LeakError: they are not.
         """
         parts = self.splitter.split(self.corpus.utterances)
-        return parts, prove(self.corpus.utterances, parts, self.splitter.speaker_dependent)
+        return parts, self.prove(parts)
+
+    def prove(self, parts: Assignment) -> Proof:
+        """What the parts hold and share, and what their figures have to be read with.
+
+        Raises:
+            LeakError: they share what they must not.
+        """
+        transductive = any(stream["normalise"] == "speaker" for stream in self.config.features.values())
+        return prove(self.corpus.utterances, parts, self.splitter.speaker_dependent, transductive)
 
     def fill(self, streams: Sequence[str], utterances: Sequence[Utterance]) -> dict[str, int]:
         """Compute the features that the store lacks; returns how many a stream."""
-        wanted = {name: self.extractors[name] for name in streams}
+        return self._fill({name: self.extractors[name] for name in streams}, utterances)
+
+    def _fill(self, extractors: Mapping[str, Extractor], utterances: Sequence[Utterance]) -> dict[str, int]:
         with one_thread():
-            return fill(self._store, wanted, [(u.digest, u.path) for u in utterances])
+            items = [(u.digest, u.path) for u in utterances]
+            return fill(self.store, extractors, items, workers=self.config.extraction_workers)
 
     def data(self, parts: Assignment, wanted: Sequence[Part], streams: Sequence[str], device: torch.device) -> SERData:
         """Batches of the wanted parts, whose features are filled first."""
         chosen = [u for u in self.corpus.utterances if parts[u.id] in wanted]
         self.fill(streams, chosen)
-        rows = {part: self._rows([u for u in chosen if parts[u.id] == part]) for part in wanted}
+        by_part = {part: [u for u in chosen if parts[u.id] == part] for part in wanted}
+        variants = self._variants(streams, by_part.get("train", []))
+        rows = {p: self._rows(found, len(variants) if p == "train" else 0) for p, found in by_part.items()}
         sources = {
             name: Stream(
-                self._store.reader(self.extractors[name]),
+                [self.store.reader(extractors[name]) for extractors in (self.extractors, *variants)],
                 self.extractors[name].dim,
                 self.config.features[name]["frames"],
+                self.config.features[name]["normalise"] == "speaker",
             )
             for name in streams
         }
         return SERData(rows, sources, self.config.training, self.config.seed, device)
 
     @property
-    def _store(self) -> FeatureStore:
+    def store(self) -> FeatureStore:
         return FeatureStore(Path(self.config.cache_dir) / "features")
 
-    def _rows(self, utterances: Sequence[Utterance]) -> PartRows:
+    def _variants(self, streams: Sequence[str], training: Sequence[Utterance]) -> list[dict[str, Extractor]]:
+        """For each augmented copy the streams' extractors, whose features are filled."""
+        settings = self.config.training.waveform
+        copies = range(1, settings.copies + 1) if training else range(0)
+        found = [{name: variant(self.extractors[name], settings, copy) for name in streams} for copy in copies]
+        for extractors in found:
+            self._fill(extractors, training)
+        return found
+
+    def _rows(self, utterances: Sequence[Utterance], variants: int) -> PartRows:
         number = {name: i for i, name in enumerate(self.corpus.classes)}
+        rows = [(u, v, f" (variant {v})" if v else "") for v in range(variants + 1) for u in utterances]
+        # A variant's speaker is one of its own: noise would spread the statistics of the utterances themselves.
         return PartRows(
-            [u.id for u in utterances], [u.digest for u in utterances], [number[u.label] for u in utterances]
+            [u.id + mark for u, _, mark in rows],
+            [u.digest for u, _, _ in rows],
+            [number[u.label] for u, _, _ in rows],
+            [u.speaker + mark for u, _, mark in rows],
+            [v for _, v, _ in rows],
         )
 
 

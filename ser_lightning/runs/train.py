@@ -1,6 +1,6 @@
 """`ser train`: from a configuration to a finished run folder."""
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from ser_lightning.runs.lock import owned
 from ser_lightning.runs.logs import logged_to
 from ser_lightning.runs.outcome import draw, find_device, rows_of, wandb_identity
 from ser_lightning.runs.prepare import Prepared, prepare
+from ser_lightning.runs.ranks import fit_in_ranks
 from ser_lightning.tracking.wandb import log_scores, tracked
 from ser_lightning.training.history import read_history
 from ser_lightning.training.learner import Facts, Learner
@@ -52,8 +53,12 @@ def _train(prepared: Prepared, run: RunFolder, device: torch.device, stop: StopR
     run.write_split(prepared.corpus.utterances, parts, proof)
     console.print(proof.table())
     data = prepared.data(parts, ("train", "validation"), learner.streams, device)
-    console.print(f"run {run.id}: {learner.size}, on {device}, features {data.place}", soft_wrap=True)
+    ranks = f", {config.training.devices} ranks" if config.training.devices > 1 else ""
+    console.print(f"run {run.id}: {learner.size}, on {device}{ranks}, features {data.place}", soft_wrap=True)
     identity = wandb_identity(prepared, run, proof)
+    if ranks:
+        # What they leave is a finished fit, which the learner loads below instead of training.
+        fit_in_ranks(config, run.path, stop)
     with tracked(config.tracking, identity, asdict(config), run.path) as logger:
         facts = learner.fit(data, run.checkpoints, logger, stop)
         found = rows_of(prepared, parts, "validation", learner.predict(data, "validation"))
@@ -63,6 +68,20 @@ def _train(prepared: Prepared, run: RunFolder, device: torch.device, stop: StopR
             curves_png(run.curves, history, facts["checkpoint"]["epoch"], run.id)
         log_scores(logger, "validation", found.scores(), classes, run.confusion("validation"))
     write_json(run.result, _result(prepared, run, facts, proof))
+
+
+def fit_rank(config: Config, run: RunFolder, rank: int) -> None:
+    """One process's share of a training whose run was begun by its parent; the first rank tracks and saves."""
+    prepared = prepare(config)
+    parts, proof = prepared.split()
+    learner = make_learner(prepared)
+    device = find_device(config.training)
+    mine = torch.device(device.type, rank) if device.type == "cuda" else device
+    data = prepared.data(parts, ("train", "validation"), learner.streams, mine)
+    data.shard(rank, config.training.devices)
+    tracking = config.tracking if rank == 0 else replace(config.tracking, mode="off")
+    with tracked(tracking, wandb_identity(prepared, run, proof), asdict(config), run.path) as logger:
+        learner.fit(data, run.checkpoints, logger, StopRequest())
 
 
 def make_learner(prepared: Prepared) -> Learner:

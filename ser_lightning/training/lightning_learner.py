@@ -8,6 +8,7 @@ from typing import Any
 import lightning as L
 import numpy as np
 import torch
+from lightning.fabric.plugins.environments.torchelastic import TorchElasticEnvironment
 from lightning.pytorch.callbacks import EarlyStopping
 from lightning.pytorch.loggers import Logger
 from numpy.typing import NDArray
@@ -21,6 +22,7 @@ from ser_lightning.data.splits import Part
 from ser_lightning.errors import UserError
 from ser_lightning.files import write_json
 from ser_lightning.models.stream import StreamShape
+from ser_lightning.models.synchronise import synchronise
 from ser_lightning.training.checkpoints import MONITOR, BestCheckpoint, LastCheckpoint, WholeFileIO
 from ser_lightning.training.history import History
 from ser_lightning.training.learner import Facts
@@ -42,6 +44,9 @@ class LightningLearner:
             {name: config.features[name]["normalise"] for name in self.streams},
             {name: shapes[name].dim for name in self.streams},
         )
+        self._check_mixup()
+        if config.training.sync_batchnorm:
+            synchronise(self.model)
         self.module = self._module()
 
     @property
@@ -54,19 +59,22 @@ class LightningLearner:
 
     def fit(self, data: SERData, folder: Path, logger: Logger | None, stop: StopRequest) -> Facts:
         """Ends with `folder/best.ckpt` (weights only); the optimiser's state goes when the training is over."""
-        facts = folder / "fit.json"
-        if not facts.exists():
-            write_json(facts, self._fit(data, folder, logger, stop))
-            (folder / "last.ckpt").unlink(missing_ok=True)
+        done = folder / "fit.json"
+        facts = json.loads(done.read_text(encoding="utf-8")) if done.exists() else None
+        if facts is None:
+            facts = self._fit(data, folder, logger, stop)
+            if data.rank == 0:
+                write_json(done, facts)
+                (folder / "last.ckpt").unlink(missing_ok=True)
         self.load(folder)
-        return json.loads(facts.read_text(encoding="utf-8"))  # type: ignore[no-any-return]
+        return facts  # type: ignore[no-any-return]
 
     def _fit(self, data: SERData, folder: Path, logger: Logger | None, stop: StopRequest) -> Facts:
         rows = data.parts["train"]
         self.normaliser.fit(data.training_blocks())
         ids: dict[str, Sequence[str]] = {part: found.ids for part, found in data.parts.items()}
         self.module = self._module(class_weights(rows.labels, len(self.classes), self.config.training), ids)
-        trainer, last = self._trainer(folder, logger, stop), folder / "last.ckpt"
+        trainer, last = self._trainer(folder, logger, stop, data.ranks), folder / "last.ckpt"
         with on_signals(stop):
             trainer.fit(self.module, data, ckpt_path=str(last) if last.exists() else None, weights_only=True)
         epoch = torch.load(folder / "best.ckpt", weights_only=True)["epoch"]
@@ -83,7 +91,9 @@ class LightningLearner:
 
     def predict(self, data: SERData, part: Part) -> NDArray[np.float64]:
         """Logits (N, K) of a part's rows in their order, in evaluation mode."""
-        trainer = L.Trainer(**self._shared(), logger=False, enable_checkpointing=False, enable_progress_bar=False)
+        trainer = L.Trainer(
+            **self._shared(), devices=1, logger=False, enable_checkpointing=False, enable_progress_bar=False
+        )
         found: Any = trainer.predict(self.module, data.in_order(part))
         return torch.cat(found).double().numpy()
 
@@ -92,6 +102,16 @@ class LightningLearner:
         return SERModule(
             self.model, self.normaliser, training, self.classes, self._masked(), weights, ids, self.config.seed
         )
+
+    def _check_mixup(self) -> None:
+        """Raises UserError: mixup would let a shorter utterance count as 0 where that is not its mean."""
+        features = self.config.features
+        raw = [n for n in self.streams if features[n]["normalise"] == "none" and features[n]["frames"] is None]
+        if self.config.training.mixup and raw:
+            raise UserError(
+                f"training.mixup: a shorter utterance goes on as 0, which is no mean of `{raw[0]}`: "
+                f"set features.{raw[0]}.normalise=global or features.{raw[0]}.frames=..., or training.mixup=0"
+            )
 
     def _masked(self) -> list[str]:
         """Spectrograms that SpecAugment masks: none where it is off."""
@@ -110,13 +130,12 @@ class LightningLearner:
         training = self.config.training
         return {
             "accelerator": training.accelerator,
-            "devices": 1,
             "precision": training.precision,
             "enable_model_summary": False,
             "use_distributed_sampler": False,
         }
 
-    def _trainer(self, folder: Path, logger: Logger | None, stop: StopRequest) -> L.Trainer:
+    def _trainer(self, folder: Path, logger: Logger | None, stop: StopRequest, ranks: int) -> L.Trainer:
         training = self.config.training
         callbacks: list[L.Callback]
         limit = training.limit_train_batches
@@ -130,7 +149,10 @@ class LightningLearner:
             max_epochs=training.max_epochs,
             logger=logger or False,
             callbacks=callbacks,
-            plugins=[WholeFileIO()],
+            devices=ranks,
+            strategy="ddp" if ranks > 1 else "auto",
+            # Named, because a scheduler's environment is detected first and knows nothing of these ranks.
+            plugins=[WholeFileIO(), *([TorchElasticEnvironment()] if ranks > 1 else [])],
             limit_train_batches=int(limit) if limit is not None and limit >= 1 else limit,
             gradient_clip_val=training.gradient_clip_val,
             accumulate_grad_batches=training.accumulate_grad_batches,

@@ -6,16 +6,19 @@ from typing import Any
 import lightning as L
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
+from torchmetrics import MeanMetric
 from torchmetrics.classification import MulticlassConfusionMatrix
 
+from ser_lightning.config.components import build
 from ser_lightning.config.schema import Training
 from ser_lightning.data.augment import Masks, spec_augment
 from ser_lightning.data.batching import Batch
+from ser_lightning.data.mixup import Mixup
 from ser_lightning.data.normalise import Normaliser
 from ser_lightning.errors import UserError
-from ser_lightning.evaluation.metrics import Scores, scores
+from ser_lightning.evaluation.metrics import scores
 from ser_lightning.models.output import Output
+from ser_lightning.training.losses import Loss
 from ser_lightning.training.optimisation import optimizer, schedule
 
 
@@ -24,7 +27,7 @@ class NonFiniteLossError(UserError):
 
 
 class SERModule(L.LightningModule):
-    """Normalise, augment (in training), run `model`, and train on the weighted sum of its heads' cross-entropies.
+    """Normalise, augment (in training), run `model`, and train on the weighted sum of its heads' losses.
 
     Logged an epoch: `<part>/loss`, `uar`, `wa`, `macro_f1` and `recall_<class>`, from accumulated counts.
     """
@@ -43,16 +46,19 @@ class SERModule(L.LightningModule):
         super().__init__()
         self.model, self.normaliser, self.settings = model, normaliser, settings
         self.classes, self.masked, self.ids, self.seed = list(classes), tuple(masked), ids or {}, seed
+        self.criterion: Loss = build("loss", settings.loss)
         self.register_buffer("weights", weights, persistent=False)
-        self.counts = nn.ModuleDict(
-            {part: MulticlassConfusionMatrix(len(classes)) for part in ("train_", "validation_")}
-        )
+        parts = ("train_", "validation_")
+        self.counts = nn.ModuleDict({part: MulticlassConfusionMatrix(len(classes)) for part in parts})
+        self.losses = nn.ModuleDict({part: MeanMetric() for part in parts})
 
-    def forward(self, batch: Batch) -> Output:
-        features = self.normaliser(batch.features, batch.lengths)
+    def forward(self, batch: Batch, mixup: Mixup | None = None) -> Output:
+        features, lengths = self.normaliser(batch.features, batch.lengths), batch.lengths
+        if mixup:
+            features, lengths = mixup.apply(features, lengths)
         if self.training and self.masked:
-            features |= self._augmented(features, batch.lengths)
-        return self.model(features, batch.lengths)  # type: ignore[no-any-return]
+            features |= self._augmented(features, lengths)
+        return self.model(features, lengths)  # type: ignore[no-any-return]
 
     def _augmented(self, features: Mapping[str, Tensor], lengths: Mapping[str, Tensor]) -> dict[str, Tensor]:
         chosen = {name: features[name] for name in self.masked}
@@ -60,25 +66,20 @@ class SERModule(L.LightningModule):
         return spec_augment(chosen, lengths, Masks.draw(utterances, **vars(self.settings.spec_augment)))
 
     def loss(self, output: Output, labels: Tensor) -> Tensor:
-        """Sum of weight * cross-entropy over the heads (ds_lstm: p * CE(raw) + (1 - p) * CE(mfcc))."""
+        """Sum of weight * loss over the heads (ds_lstm: p * CE(raw) + (1 - p) * CE(mfcc))."""
         terms = [
-            weight
-            * F.cross_entropy(
-                logits.float(),
-                labels,
-                weight=self.weights,  # type: ignore[arg-type]
-                label_smoothing=self.settings.label_smoothing,
-            )
+            weight * self.criterion(logits.float(), labels, self.weights, self.settings.label_smoothing)  # type: ignore[arg-type]
             for weight, logits in output.heads
         ]
         return torch.stack(terms).sum()
 
     def on_train_epoch_start(self) -> None:
         # Dropout and augmentation depend on seed and epoch alone: a resumed training repeats them.
-        torch.manual_seed(self.seed * 1_000_003 + self.current_epoch)
+        torch.manual_seed(self.seed * 1_000_003 + self.current_epoch + self.global_rank * 500_009)
 
     def training_step(self, batch: Batch, index: int) -> Tensor:
-        return self._step(batch, "train")
+        alpha = self.settings.mixup
+        return self._step(batch, "train", Mixup.draw(len(batch.labels), alpha) if alpha else None)
 
     def validation_step(self, batch: Batch, index: int) -> Tensor:
         return self._step(batch, "validation")
@@ -86,13 +87,17 @@ class SERModule(L.LightningModule):
     def predict_step(self, batch: Batch, index: int) -> Tensor:
         return self(batch).logits.float().cpu()  # type: ignore[no-any-return]
 
-    def _step(self, batch: Batch, part: str) -> Tensor:
-        output = self(batch)
-        loss = self.loss(output, batch.labels)
+    def _step(self, batch: Batch, part: str, mixup: Mixup | None = None) -> Tensor:
+        output = self(batch, mixup)
+
+        def of(labels: Tensor) -> Tensor:
+            return self.loss(output, labels)
+
+        loss = mixup.loss(of, batch.labels) if mixup else of(batch.labels)
         if not torch.isfinite(loss):
             raise NonFiniteLossError(self._non_finite(batch, part, loss))
         self.counts[f"{part}_"].update(output.logits, batch.labels)  # type: ignore[operator]
-        self.log(f"{part}/loss", loss, on_step=False, on_epoch=True, batch_size=len(batch.labels), prog_bar=True)
+        self.losses[f"{part}_"].update(loss.detach(), len(batch.labels))  # type: ignore[operator]
         return loss
 
     def on_validation_epoch_end(self) -> None:
@@ -101,18 +106,17 @@ class SERModule(L.LightningModule):
         self._log_scores("train")
 
     def _log_scores(self, part: str) -> None:
-        found = self._scores(part)
-        self.log(f"{part}/uar", found.uar, prog_bar=True)
-        self.log_dict(
-            {f"{part}/wa": found.wa, f"{part}/macro_f1": found.macro_f1}
-            | {f"{part}/recall_{name}": r for name, r in found.recall.items() if r is not None}
-        )
+        # Computed from the counts of all ranks, so every rank logs the same numbers.
+        confusion, loss = (self._total(metrics[f"{part}_"]) for metrics in (self.counts, self.losses))
+        found = scores(confusion.numpy(), self.classes)
+        self.log_dict({f"{part}/loss": loss, f"{part}/uar": found.uar}, prog_bar=True, sync_dist=True)
+        recalls = {f"{part}/recall_{name}": r for name, r in found.recall.items() if r is not None}
+        self.log_dict({f"{part}/wa": found.wa, f"{part}/macro_f1": found.macro_f1} | recalls, sync_dist=True)
 
-    def _scores(self, part: str) -> Scores:
-        metric: Any = self.counts[f"{part}_"]
-        confusion = metric.compute().cpu().numpy()
+    def _total(self, metric: Any) -> Tensor:
+        total: Tensor = metric.compute().cpu()
         metric.reset()
-        return scores(confusion, self.classes)
+        return total
 
     def _non_finite(self, batch: Batch, part: str, loss: Tensor) -> str:
         names = [self.ids[part][row] for row in batch.rows.tolist()] if part in self.ids else batch.rows.tolist()
@@ -123,6 +127,6 @@ class SERModule(L.LightningModule):
         )
 
     def configure_optimizers(self) -> Any:
-        chosen = optimizer(self.parameters(), self.settings)
+        chosen = optimizer(self.parameters(), self.settings, self.trainer.world_size)
         steps = schedule(chosen, self.settings)
         return {"optimizer": chosen} | ({"lr_scheduler": steps} if steps else {})

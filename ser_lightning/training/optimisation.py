@@ -10,8 +10,10 @@ from torch.optim.lr_scheduler import CosineAnnealingLR, LRScheduler, MultiStepLR
 from ser_lightning.config.schema import Training
 
 
-def optimizer(parameters: Iterable[nn.Parameter], settings: Training) -> Optimizer:
-    rate, decay = settings.learning_rate, settings.weight_decay
+def optimizer(parameters: Iterable[nn.Parameter], settings: Training, ranks: int = 1) -> Optimizer:
+    """`ranks` processes share a step; `scale_learning_rate` says what that does to its size."""
+    factor = {"none": 1.0, "sqrt": ranks**0.5, "linear": float(ranks)}[settings.scale_learning_rate]
+    rate, decay = factor * settings.learning_rate, settings.weight_decay
     if settings.optimizer == "sgd":
         return SGD(parameters, lr=rate, weight_decay=decay, momentum=0.9)
     adam: type[Adam] = {"adam": Adam, "adamw": AdamW}[settings.optimizer]

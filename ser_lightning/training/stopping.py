@@ -1,7 +1,8 @@
 """One way to stop: a request, honoured at a step's end, reported with its reason and an exit code."""
 
 import signal
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 from typing import Any
@@ -24,18 +25,25 @@ class StopRequest(L.Callback):
 
     def __init__(self) -> None:
         self.reason, self.exit_code = "", 0
+        self.retake: Callable[[], None] = lambda: None
+        """Puts the handlers of `on_signals` back in place."""
 
     def request(self, reason: str, exit_code: int) -> None:
         self.reason, self.exit_code = reason, exit_code
 
-    def on_train_batch_end(self, *_: Any) -> None:
-        self._honour()
+    def on_train_start(self, *_: Any) -> None:
+        # Lightning has put a handler of its own before ours, which under DDP starts a collective inside the signal:
+        # it meets another one of the other ranks, and all wait for ever.
+        self.retake()
 
-    def on_validation_batch_end(self, *_: Any) -> None:
-        self._honour()
+    def on_train_batch_end(self, trainer: L.Trainer, *_: Any) -> None:
+        # All ranks stop at the same step, or those that go on would wait for the others for ever.
+        if trainer.strategy.reduce_boolean_decision(bool(self.reason), all=False):
+            raise StoppedError(self.reason or "another rank's request", self.exit_code or 143)
 
-    def _honour(self) -> None:
-        if self.reason:
+    def on_validation_batch_end(self, trainer: L.Trainer, *_: Any) -> None:
+        # Ranks may have unequal numbers of validation batches, so here only a single one can decide.
+        if self.reason and trainer.world_size == 1:
             raise StoppedError(self.reason, self.exit_code)
 
 
@@ -51,13 +59,17 @@ def on_signals(stop: StopRequest) -> Iterator[None]:
         stop.request(signal.Signals(number).name, 128 + number)
         signal.signal(number, before[number])
 
-    try:
+    def take() -> None:
         for asked in (signal.SIGINT, signal.SIGTERM):
-            before[asked] = signal.signal(asked, handle)
-    except ValueError:
-        before.clear()
+            found = signal.signal(asked, handle)
+            before.setdefault(asked, found)
+
+    if threading.current_thread() is threading.main_thread():
+        take()
+        stop.retake = take
     try:
         yield
     finally:
+        stop.retake = lambda: None
         for number, handler in before.items():
             signal.signal(number, handler)

@@ -68,7 +68,7 @@ def test_what_an_engineer_filters_by_is_there(words: list[str]) -> None:
 class StopAtOnce(StopRequest):
     def on_train_batch_end(self, trainer: object = None, *_: object) -> None:
         self.request("a test", 99)
-        super().on_train_batch_end()
+        super().on_train_batch_end(trainer)  # type: ignore[arg-type]
 
 
 def test_the_id_is_kept_over_a_resume_and_an_evaluation_and_new_after_a_removal(words: list[str]) -> None:

@@ -1,0 +1,146 @@
+"""Child processes: started from a server that has torch loaded and has run nothing, ended with their parent.
+
+A child forked from here would inherit sockets, threads and a CUDA context; a fresh interpreter spends seconds on
+imports. The standard library's forkserver has neither fault.
+"""
+
+import multiprocessing
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from multiprocessing.connection import Connection, wait
+from multiprocessing.context import ForkServerProcess
+from pathlib import Path
+from typing import Any
+
+from ser_lightning.errors import UserError
+from ser_lightning.training.stopping import StoppedError, StopRequest
+
+PRELOADED = ["ser_lightning.training.lightning_learner"]
+GRACE = 10.0
+"""Seconds that children have to end by themselves, and again after SIGTERM, before SIGKILL."""
+TAIL = 5
+"""Lines of a log that an error shows."""
+
+
+@dataclass(frozen=True)
+class Child:
+    """A running process, its log, and the pipe whose closing tells it that its parent is gone."""
+
+    name: str
+    process: ForkServerProcess
+    log: Path
+    alive: Connection
+
+    @property
+    def fate(self) -> str:
+        """How it ended, with the end of what it said."""
+        code = self.process.exitcode or 0
+        how = f"killed by {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
+        said = self.log.read_text(encoding="utf-8", errors="replace").splitlines()[-TAIL:]
+        return "\n  ".join([f"{self.name} ended with {how}; the end of {self.log}:", *said])
+
+
+def start(
+    name: str,
+    target: Callable[..., None],
+    arguments: Sequence[Any],
+    environment: Mapping[str, str],
+    threads: int,
+    log: Path,
+) -> Child:
+    """Run `target(*arguments)`, both picklable, with exactly this environment and number of threads; log appended."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(PRELOADED)
+    theirs, ours = context.Pipe(duplex=False)
+    log.parent.mkdir(parents=True, exist_ok=True)
+    process = context.Process(
+        target=_child, args=(target, tuple(arguments), dict(environment), threads, str(log), theirs), name=name
+    )
+    process.start()
+    theirs.close()
+    return Child(name, process, log, ours)
+
+
+def _child(
+    target: Callable[..., None],
+    arguments: tuple[Any, ...],
+    environment: dict[str, str],
+    threads: int,
+    log: str,
+    alive: Connection,
+) -> None:
+    os.environ.clear()
+    os.environ.update(environment)
+    descriptor = os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
+    os.dup2(descriptor, 1)
+    os.dup2(descriptor, 2)
+    threading.Thread(target=_end_with_parent, args=(alive,), daemon=True).start()
+    import torch
+
+    torch.set_num_threads(threads)
+    try:
+        target(*arguments)
+    except UserError as error:
+        print(error, file=sys.stderr, flush=True)
+        sys.exit(error.exit_code)
+
+
+def _end_with_parent(alive: Connection) -> None:
+    try:
+        alive.recv_bytes()
+    except (EOFError, OSError):
+        os._exit(1)
+
+
+def follow(children: Sequence[Child], stop: StopRequest) -> None:
+    """Wait until all have ended; a stop request is passed on, and the death of one ends the others.
+
+    Raises:
+        StoppedError: they stopped because they were asked to.
+        UserError: one ended otherwise; the fate of the first is told.
+    """
+    try:
+        first = _first_failure(children, stop)
+    finally:
+        _end(children)
+    if first and stop.reason:
+        raise StoppedError(stop.reason, stop.exit_code)
+    if first:
+        raise UserError(first.fate)
+
+
+def _first_failure(children: Sequence[Child], stop: StopRequest) -> Child | None:
+    """The first that did not end well, as soon as it has; None when all have ended well."""
+    asked = False
+    while running := [child for child in children if child.process.is_alive()]:
+        wait([child.process.sentinel for child in running], timeout=0.2)
+        if stop.reason and not asked:
+            asked = True
+            _signal(running, signal.SIGTERM)
+        failed = [child for child in children if child.process.exitcode]
+        if failed:
+            return failed[0]
+    return next((child for child in children if child.process.exitcode), None)
+
+
+def _signal(children: Sequence[Child], number: int) -> None:
+    for child in children:
+        if child.process.is_alive():
+            os.kill(child.process.pid or 0, number)
+
+
+def _end(children: Sequence[Child]) -> None:
+    """Nobody is left: who still runs has time to end by itself, then SIGTERM, then SIGKILL."""
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        deadline = time.monotonic() + GRACE
+        while any(child.process.is_alive() for child in children) and time.monotonic() < deadline:
+            wait([child.process.sentinel for child in children if child.process.is_alive()], timeout=0.2)
+        _signal(children, number)
+    for child in children:
+        child.process.join()
+        child.alive.close()

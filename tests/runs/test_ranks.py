@@ -1,0 +1,139 @@
+"""Two ranks on gloo do what one process does, stop together, and end together."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from ser_lightning.config.compose import compose
+from ser_lightning.errors import UserError
+from ser_lightning.evaluation.predictions import Predictions
+from ser_lightning.runs.evaluate import evaluate
+from ser_lightning.runs.launcher import Child, start
+from ser_lightning.runs.ranks import environments
+from ser_lightning.runs.train import train
+from ser_lightning.training.history import read_history
+from ser_lightning.training.stopping import StoppedError, StopRequest
+
+EXACT = ["model.dropout=0", "training.optimizer=sgd", "training.learning_rate=0.1", "training.gradient_clip_val=null"]
+
+
+def test_two_ranks_reach_the_weights_metrics_and_predictions_of_one_process(tiny: list[str], tmp_path: Path) -> None:
+    words = [*tiny, *EXACT]
+    one = evaluate(train(compose([*words, "training.batch_size=8"]).config))
+    two = evaluate(train(compose([*words, "training.batch_size=4", "training.devices=2"]).config))
+    assert one.id != two.id
+    alone, together = (torch.load(run.checkpoints / "best.ckpt", weights_only=True)["state_dict"] for run in (one, two))
+    for name, weight in alone.items():
+        assert torch.allclose(weight, together[name], atol=1e-5), name
+    for a, b in zip(read_history(one.metrics), read_history(two.metrics), strict=True):
+        assert (a["epoch"], a["step"]) == (b["epoch"], b["step"])
+        for name in ("train/loss", "train/uar", "validation/loss", "validation/uar", "validation/macro_f1"):
+            assert a[name] == pytest.approx(b[name], abs=1e-5), name
+    mine, theirs = (Predictions.read(run.predictions) for run in (one, two))
+    assert mine.ids == theirs.ids
+    assert len(set(theirs.ids)) == len(theirs.ids) == 12
+    assert abs(mine.logits - theirs.logits).max() < 1e-4
+    assert not list(two.checkpoints.glob("last*"))
+
+
+def test_synchronised_batch_norms_make_two_ranks_equal_one_process(tiny: list[str], tmp_path: Path) -> None:
+    words = [word for word in tiny if not word.startswith("model")]
+    words += ["model=cnn_lstm", "model.hidden_dim=8", "training.max_epochs=2", *EXACT]
+    one = train(compose([*words, "training.batch_size=8"]).config)
+    shared = ["training.batch_size=4", "training.devices=2"]
+    two = train(compose([*words, *shared, "training.sync_batchnorm=true"]).config)
+    apart = train(compose([*words, *shared]).config)
+    expected, same, other = (Predictions.read(run.predictions).logits for run in (one, two, apart))
+    assert abs(expected - same).max() < 1e-3
+    assert abs(expected - other).max() > 1e-3
+
+
+def test_norms_that_cannot_be_synchronised_are_refused(tiny: list[str]) -> None:
+    words = [word for word in tiny if not word.startswith("model")]
+    with pytest.raises(UserError, match=r"training\.sync_batchnorm: gate_norm"):
+        train(compose([*words, "features=paper", "model=paper_ds_lstm", "training.sync_batchnorm=true"]).config)
+
+
+def test_a_stop_request_is_passed_on_and_the_run_resumes(tiny: list[str], tmp_path: Path) -> None:
+    config = compose([*tiny, "training.devices=2", "training.max_epochs=4000", "training.patience=null"]).config
+    stop = StopRequest()
+
+    def ask() -> None:
+        while not list(Path(config.runs_dir).glob("*/checkpoints/last.ckpt")):
+            time.sleep(0.05)
+        stop.request("a test", 99)
+
+    threading.Thread(target=ask, daemon=True).start()
+    with pytest.raises(StoppedError, match="a test") as caught:
+        train(config, stop)
+    assert caught.value.exit_code == 99
+    (stopped,) = Path(config.runs_dir).glob("table-*")
+    assert len(read_history(stopped / "metrics.csv")) >= 1
+    assert not (stopped / "result.json").exists()
+
+
+def test_a_rank_that_dies_ends_the_others_and_is_named(tiny: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    config = compose([*tiny, "training.devices=2", "training.max_epochs=4000", "training.patience=null"]).config
+    started: list[Child] = []
+
+    def remembered(*arguments: Any) -> Child:
+        started.append(start(*arguments))
+        return started[-1]
+
+    def kill() -> None:
+        while not list(Path(config.runs_dir).glob("*/checkpoints/last.ckpt")):
+            time.sleep(0.05)
+        os.kill(started[1].process.pid or 0, signal.SIGKILL)
+
+    monkeypatch.setattr("ser_lightning.runs.ranks.start", remembered)
+    threading.Thread(target=kill, daemon=True).start()
+    with pytest.raises(UserError, match=r"rank 1 ended with killed by SIGKILL"):
+        train(config)
+    assert not any(child.process.is_alive() for child in started)
+
+
+def test_a_killed_parent_takes_its_ranks_along(tiny: list[str], tmp_path: Path) -> None:
+    words = [*tiny, "training.devices=2", "training.max_epochs=4000", "training.patience=null"]
+    parent = subprocess.Popen([sys.executable, "-m", "ser_lightning", "train", *words], stderr=subprocess.DEVNULL)
+    logs = tmp_path / "runs"
+    deadline = time.monotonic() + 90
+    while time.monotonic() < deadline and not list(logs.glob("*/checkpoints/last.ckpt")):
+        time.sleep(0.05)
+    parent.kill()
+    parent.wait()
+    time.sleep(2)
+    left = snapshot(logs)
+    assert left, "nothing was trained"
+    time.sleep(2)
+    assert snapshot(logs) == left
+
+
+def snapshot(folder: Path) -> dict[str, int]:
+    return {str(path): path.stat().st_mtime_ns for path in folder.glob("*/metrics.csv")}
+
+
+def test_two_trainings_of_a_host_get_two_ports() -> None:
+    assert len({next(environments(2))["MASTER_PORT"] for _ in range(5)}) > 1
+
+
+def test_a_schedulers_ranks_are_not_ours(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SLURM_PROCID", "3")
+    monkeypatch.setenv("SLURM_JOB_NAME", "sweep")
+    first, second = environments(2)
+    assert not [name for name in first if name.startswith("SLURM_")]
+    assert (first["RANK"], second["RANK"], second["LOCAL_RANK"], second["WORLD_SIZE"]) == ("0", "1", "1", "2")
+
+
+def test_devices_that_are_not_there_are_an_error(tiny: list[str]) -> None:
+    config = compose([*tiny, "training.devices=2"]).config
+    with pytest.raises(UserError, match=r"cuda: not available|GPUs here"):
+        train(replace(config, training=replace(config.training, accelerator="cuda", devices=99)))
