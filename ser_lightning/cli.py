@@ -2,8 +2,8 @@
 
 import argparse
 import sys
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Literal
 
 from ser_lightning import __version__
@@ -20,10 +20,12 @@ class Verb:
 
     target: str
     help: str
-    takes: Literal["config", "preview", "run"] = "config"
-    """The checked configuration; a preview that may lack values; or a run and its configuration."""
+    takes: Literal["config", "preview", "run", "words"] = "config"
+    """The checked configuration; a preview that may lack values; a run and its configuration; or the words."""
     words: tuple[str, ...] = ()
     """Put before the words of the command line."""
+    flags: Mapping[str, str] = field(default_factory=dict)
+    """Switches beside the configuration (`dry_run` is `--dry-run`) with their help; given by keyword."""
     shown: str | None = None
 
 
@@ -42,11 +44,23 @@ VERBS = {
         takes="preview",
     ),
     "corpus": Verb("ser_lightning.runs.corpus:inspect_corpus", "files, speakers, hours, classes and problems"),
+    "corpus fetch": Verb("ser_lightning.runs.corpus:fetch_corpus", "download a freely licensed corpus to corpus.root"),
     "features": Verb("ser_lightning.runs.prepare:fill_features", "fill the feature store ahead of training"),
+    "features verify": Verb(
+        "ser_lightning.runs.store:verify_features", "check every file of the feature store and remove what is broken"
+    ),
+    "features gc": Verb(
+        "ser_lightning.runs.store:collect_features",
+        "list features that the configuration does not need, or remove them",
+        flags={"remove": "remove them; without it nothing is removed"},
+    ),
     "train": Verb("ser_lightning.runs.train:train", "train one model and score its validation part", shown=SUMMARY),
     "evaluate": Verb(
         "ser_lightning.runs.evaluate:evaluate", "score the test part of a finished run", takes="run", shown=SUMMARY
     ),
+    "runs list": Verb("ser_lightning.runs.manage:list_runs", "the runs under runs_dir=...", takes="words"),
+    "runs show": Verb("ser_lightning.runs.manage:show_run", "scores of a run, or how far it is", takes="run"),
+    "runs remove": Verb("ser_lightning.runs.manage:remove_run", "remove a run's folder", takes="run"),
 }
 """A verb of two words is looked up before one of one."""
 
@@ -74,7 +88,7 @@ def _main(words: list[str]) -> int:
     name = " ".join(words[:count])
     if name not in VERBS:
         raise ConfigError(f"unknown verb `{name}`{hint(name, VERBS)}")
-    options, rest = _parser(name).parse_known_args(words[count:])
+    options, rest = _parser(name, VERBS[name].flags).parse_known_args(words[count:])
     return _run(name, VERBS[name], options, rest)
 
 
@@ -86,11 +100,17 @@ def _overview() -> int:
     return 0
 
 
-def _parser(name: str) -> argparse.ArgumentParser:
+def _parser(name: str, flags: Mapping[str, str]) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog=f"ser {name}", add_help=False, allow_abbrev=False)
     parser.add_argument("-h", "--help", action="store_true")
     parser.add_argument("--conf", metavar="DIR")
+    for flag in flags:
+        parser.add_argument(_dashed(flag), action="store_true")
     return parser
+
+
+def _dashed(flag: str) -> str:
+    return f"--{flag.replace('_', '-')}"
 
 
 def _run(name: str, verb: Verb, options: argparse.Namespace, words: list[str]) -> int:
@@ -100,16 +120,20 @@ def _run(name: str, verb: Verb, options: argparse.Namespace, words: list[str]) -
             "\n\n"
             f"{verb.help}\n\n"
             "  --conf DIR  a folder searched before the packaged conf/ (default: conf/ where you stand)\n"
+            + "".join(f"  {_dashed(flag):<12}{text}\n" for flag, text in verb.flags.items())
         )
         print_choices(options.conf)
         return 0
+    flags = {flag: getattr(options, flag) for flag in verb.flags}
     if verb.takes == "run":
         found = load("ser_lightning.runs.folder:open_run")(*_run_and_overrides(name, words))
-        result = load(verb.target)(*found)
+        result = load(verb.target)(*found, **flags)
+    elif verb.takes == "words":
+        result = load(verb.target)(words, **flags)
     else:
         preview = verb.takes == "preview"
         composed = compose([*verb.words, *words], options.conf, complete=not preview)
-        result = load(verb.target)(composed if preview else composed.config)
+        result = load(verb.target)(composed if preview else composed.config, **flags)
     if verb.shown:
         load(verb.shown)(result)
     return 0

@@ -28,6 +28,7 @@ def test_the_papers_systems_train_a_step(real_speech: Path, tmp_path: Path, name
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1500)
 @pytest.mark.parametrize(("name", "least"), [("emodb", 0.70), ("ravdess", 0.35)])
 def test_unseen_speakers_are_understood(real_speech: Path, tmp_path: Path, name: str, least: float) -> None:
     result = trained([f"experiment={name}_fused", f"corpus.root={real_speech / name}"], tmp_path)
@@ -36,6 +37,7 @@ def test_unseen_speakers_are_understood(real_speech: Path, tmp_path: Path, name:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1500)
 def test_shuffled_labels_stay_at_chance(real_speech: Path, tmp_path: Path) -> None:
     found = EmoDB(str(real_speech / "emodb"), list(LABELS.values()), LABELS).entries()
     rows = [entry for entry in found if isinstance(entry, Entry)]
