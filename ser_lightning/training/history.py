@@ -2,6 +2,7 @@
 
 import time
 from pathlib import Path
+from typing import Any
 
 import lightning as L
 from torch import Tensor
@@ -20,10 +21,11 @@ class History(L.Callback):
         # After a resume, epochs that the checkpoint doesn't know of will be trained again.
         self.rows = [row for row in read_history(self.path) if (row["epoch"] or 0) < trainer.current_epoch]
 
-    def on_train_epoch_start(self, trainer: L.Trainer, module: L.LightningModule) -> None:
-        self.began = time.monotonic()
-        # Now, because at the epoch's end the schedule has set the next one's.
-        self.rate = trainer.optimizers[0].param_groups[0]["lr"]
+    def on_train_batch_start(self, trainer: L.Trainer, module: L.LightningModule, batch: Any, index: int) -> None:
+        if index == 0:
+            self.began = time.monotonic()
+            # Now, because at the epoch's end the schedule has set the next one's.
+            self.rate = trainer.optimizers[0].param_groups[0]["lr"]
 
     def on_train_epoch_end(self, trainer: L.Trainer, module: L.LightningModule) -> None:
         if not trainer.is_global_zero:

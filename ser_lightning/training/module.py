@@ -73,9 +73,11 @@ class SERModule(L.LightningModule):
         ]
         return torch.stack(terms).sum()
 
-    def on_train_epoch_start(self) -> None:
-        # Dropout and augmentation depend on seed and epoch alone: a resumed training repeats them.
-        torch.manual_seed(self.seed * 1_000_003 + self.current_epoch + self.global_rank * 500_009)
+    def on_train_batch_start(self, batch: Batch, index: int) -> None:
+        # Dropout and augmentation depend on seed, epoch and rank alone: a resumed training repeats them. At the first
+        # batch, because what goes before it draws random numbers in a whole training and not in a resumed one.
+        if index == 0:
+            torch.manual_seed(self.seed * 1_000_003 + self.current_epoch + self.global_rank * 500_009)
 
     def training_step(self, batch: Batch, index: int) -> Tensor:
         alpha = self.settings.mixup
