@@ -31,9 +31,10 @@ def test_the_papers_systems_train_a_step(real_speech: Path, tmp_path: Path, name
 @pytest.mark.timeout(1500)
 @pytest.mark.parametrize(("name", "least"), [("emodb", 0.70), ("ravdess", 0.35)])
 def test_unseen_speakers_are_understood(real_speech: Path, tmp_path: Path, name: str, least: float) -> None:
-    result = trained([f"experiment={name}_fused", f"corpus.root={real_speech / name}"], tmp_path)
-    assert result["validation"]["uar"] > least
-    assert result["test"]["uar"] > least
+    # The validation part only: a gate on the test part would look at it again and again.
+    folders = [f"runs_dir={tmp_path / 'runs'}", f"cache_dir={tmp_path / 'cache'}", "tracking.mode=off"]
+    run = train(compose([f"experiment={name}_fused", f"corpus.root={real_speech / name}", *folders]).config)
+    assert run.read_result()["validation"]["uar"] > least
 
 
 @pytest.mark.slow
