@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar, Literal, Protocol
 
-from ser_lightning.data.groups import groups
+from ser_lightning.data.groups import Recorded, groups
 from ser_lightning.data.stratify import alike, even
 from ser_lightning.errors import UserError
 
@@ -19,17 +19,11 @@ Assignment = dict[str, Part]
 """Utterance id -> part."""
 
 
-class Row(Protocol):
+class Row(Recorded, Protocol):
     """What a split needs of an utterance."""
 
     @property
     def id(self) -> str: ...
-    @property
-    def speaker(self) -> str: ...
-    @property
-    def session(self) -> str: ...
-    @property
-    def digest(self) -> str: ...
     @property
     def label(self) -> str: ...
 
