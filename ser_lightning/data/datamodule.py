@@ -74,15 +74,12 @@ class SERData(L.LightningDataModule):
 
     def train_dataloader(self) -> DataLoader[Batch]:
         rows = self.parts["train"]
-        lengths, size = (
-            [self._padded_frames(*row) for row in zip(rows.variants, rows.digests, strict=True)],
-            self.training.batch_size,
-        )
-        balanced = self.training.sampler == "balanced"
+        lengths = [self._padded_frames(*row) for row in zip(rows.variants, rows.digests, strict=True)]
+        size, share = self.training.batch_size, (self.seed, self.rank, self.ranks)
         sampler = (
-            BalancedSampler(lengths, rows.labels, size, self.seed, self.rank, self.ranks)
-            if balanced
-            else BucketSampler(lengths, size, self.seed, self.rank, self.ranks)
+            BalancedSampler(lengths, rows.labels, size, *share)
+            if self.training.sampler == "balanced"
+            else BucketSampler(lengths, size, *share)
         )
         return loader(self.part("train"), sampler, size, self._workers, training=True)
 
