@@ -26,11 +26,10 @@ class Predictions:
     logits: NDArray[np.float64]
 
     def part(self, name: str) -> "Predictions":
-        keep = [i for i, part in enumerate(self.parts) if part == name]
-        return self._rows(keep)
+        return self.rows([i for i, part in enumerate(self.parts) if part == name])
 
     def without(self, name: str) -> "Predictions":
-        return self._rows([i for i, part in enumerate(self.parts) if part != name])
+        return self.rows([i for i, part in enumerate(self.parts) if part != name])
 
     def __add__(self, other: "Predictions") -> "Predictions":
         if list(self.classes) != list(other.classes):
@@ -45,10 +44,19 @@ class Predictions:
         )
 
     def scores(self) -> Scores:
-        """Scores of the rows that are here; a tie goes to the first class."""
+        """Scores of the rows that are here."""
+        return scores(confusion_matrix(self.targets, self.decisions, len(self.classes)), self.classes)
+
+    @property
+    def targets(self) -> NDArray[np.int64]:
+        """True class numbers (N,)."""
         number = {name: i for i, name in enumerate(self.classes)}
-        labels = np.array([number[label] for label in self.labels], dtype=np.int64)
-        return scores(confusion_matrix(labels, self.logits.argmax(1), len(self.classes)), self.classes)
+        return np.array([number[label] for label in self.labels], dtype=np.int64)
+
+    @property
+    def decisions(self) -> NDArray[np.int64]:
+        """Predicted class numbers (N,); a tie goes to the first class."""
+        return np.asarray(self.logits.argmax(1), dtype=np.int64)
 
     def write(self, path: Path) -> None:
         """One `logit_<class>` a class, digits enough to read back the same number."""
@@ -71,7 +79,8 @@ class Predictions:
         ids, speakers, parts, labels = ([row[column] for row in rows] for column in FIXED)
         return cls(classes, ids, speakers, parts, labels, logits)
 
-    def _rows(self, keep: Sequence[int]) -> "Predictions":
+    def rows(self, keep: Sequence[int] | NDArray[np.int64]) -> "Predictions":
+        """Some of the rows, by number."""
         picked = ([column[i] for i in keep] for column in (self.ids, self.speakers, self.parts, self.labels))
         ids, speakers, parts, labels = picked
         return Predictions(self.classes, ids, speakers, parts, labels, self.logits[list(keep)])

@@ -1,0 +1,1 @@
+"""What is made of finished runs and cross-validations: comparison, late fusion, the report."""

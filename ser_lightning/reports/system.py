@@ -1,0 +1,97 @@
+"""What is compared, fused and reported: a run, a cross-validation or a fusion, read from its folder."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from ser_lightning.errors import ConfigError, UserError
+from ser_lightning.evaluation.pooled import Pooled
+from ser_lightning.evaluation.predictions import Predictions
+from ser_lightning.files import read_csv
+from ser_lightning.reports.places import Places
+from ser_lightning.runs.folder import RunFolder
+
+Place = tuple[int, int]
+"""(fold, seed)"""
+
+
+@dataclass(frozen=True)
+class System:
+    """Finished predictions on test rows, chosen on validation, and the runs they come from."""
+
+    path: Path
+    kind: Literal["run", "crossval", "fusion"]
+    result: Mapping[str, Any]
+    """result.json"""
+    pooled: Pooled
+    """Test rows."""
+    runs: Mapping[Place, Sequence[RunFolder]]
+    """The runs behind each fold and seed: one, or the members of a fusion."""
+
+    @property
+    def name(self) -> str:
+        return self.path.name
+
+    @property
+    def labels(self) -> list[str]:
+        """What every figure has to be read with."""
+        return list(self.result["labels"])
+
+    @property
+    def last_epoch(self) -> Pooled | None:
+        """Test rows of the last epoch's weights; None for what has no epochs."""
+        path = self.path / "predictions_last_epoch.csv"
+        if not path.exists():
+            return None
+        if self.kind != "run":
+            return Pooled.read(path)
+        (place,) = self.runs
+        return Pooled.of([(*place, Predictions.read(path))])
+
+
+def open_system(name: str, places: Places) -> System:
+    """A run, a cross-validation or a fusion by its folder or its id.
+
+    Raises:
+        UserError: there is none of that name, it isn't finished, or a run's test part was not scored.
+    """
+    path = _find(name, places)
+    file = path / "result.json"
+    if not file.exists():
+        raise UserError(f"{path} is not finished; start the command that made it again first")
+    result = json.loads(file.read_text(encoding="utf-8"))
+    kind = result.get("kind", "run")
+    if kind == "run":
+        return _run(RunFolder(path), result)
+    runs: dict[Place, Sequence[RunFolder]] = {}
+    for row in read_csv(path / "folds.csv"):
+        folders = [RunFolder(_beside(path, places.runs_dir) / run) for run in row["run"].split(" ")]
+        runs[int(row["fold"]), int(row["seed"])] = folders
+    return System(path, kind, result, Pooled.read(path / "predictions.csv"), runs)
+
+
+def _run(run: RunFolder, result: Mapping[str, Any]) -> System:
+    if "test" not in result:
+        raise UserError(f"run {run.id}: its test part was not scored; `ser evaluate {run.id}` does that, once")
+    config = run.read_config()
+    place = (int(config.split.get("fold", 0)), config.seed)
+    test = Predictions.read(run.predictions).part("test")
+    return System(run.path, "run", result, Pooled.of([(*place, test)]), {place: [run]})
+
+
+def _find(name: str, places: Places) -> Path:
+    folders = [Path(folder) for folder in (places.crossval_dir, places.fusions_dir, places.runs_dir)]
+    for path in (*(folder / name for folder in folders), Path(name)):
+        if (path / "config.yaml").is_file() or (path / "folds.csv").is_file():
+            return path.resolve()
+    known = sorted(p.parent.name for folder in folders for p in folder.glob("*/config.yaml"))
+    where = ", ".join(f"{folder}/" for folder in folders)
+    raise ConfigError(f"no run, cross-validation or fusion `{name}` in {where}; known: {', '.join(known) or 'none'}")
+
+
+def _beside(path: Path, runs_dir: str) -> Path:
+    """The runs' folder: as given where it exists, else beside the folder of `path`, which may have been moved."""
+    given = Path(runs_dir)
+    return given if given.is_dir() else path.parent.parent / "runs"
