@@ -31,7 +31,8 @@ TABLES: dict[str, dict[str, str]] = {
     "split": {
         "speakers": "ser_lightning.data.splits:Speakers",
         "kfold": "ser_lightning.data.splits:KFold",
-        "lists": "ser_lightning.data.splits:Lists",
+        "lists": "ser_lightning.data.lists:Lists",
+        "ravdess_folds": "ser_lightning.data.lists:RavdessFolds",
         "random_kfold": "ser_lightning.data.splits:RandomKFold",
         "loso": "ser_lightning.data.leave_out:LeaveSpeakerOut",
         "leave_session_out": "ser_lightning.data.leave_out:LeaveSessionOut",

@@ -24,6 +24,9 @@ class LeaveSpeakerOut:
     def split(self, rows: Sequence[Row]) -> Assignment:
         return _leave_out(rows, "speaker", self.fold, self.validation, self.seed)
 
+    def folds(self, rows: Sequence[Row]) -> int:
+        return len(groups(rows, "speaker"))
+
 
 @dataclass(frozen=True)
 class LeaveSessionOut:
@@ -39,6 +42,9 @@ class LeaveSessionOut:
 
     def split(self, rows: Sequence[Row]) -> Assignment:
         return _leave_out(rows, "session", self.fold, self.validation, self.seed)
+
+    def folds(self, rows: Sequence[Row]) -> int:
+        return len(groups(rows, "session"))
 
 
 def _leave_out(rows: Sequence[Row], by: By, fold: int, validation: int, seed: int) -> Assignment:

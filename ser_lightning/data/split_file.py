@@ -33,6 +33,9 @@ class FromFile:
             )
         return {row.id: given[row.id] for row in rows}
 
+    def folds(self, rows: Sequence[Row]) -> int:
+        return 1
+
     @property
     def digest(self) -> str:
         """SHA-256 of what the file says: the path is no part of a run's identity, but this is."""

@@ -6,7 +6,7 @@ and the splitters here but `RandomKFold` deal whole groups.
 
 import random
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import ClassVar, Literal, Protocol
 
 from ser_lightning.data.groups import Recorded, groups
@@ -35,6 +35,9 @@ class Splitter(Protocol):
 
     def split(self, rows: Sequence[Row]) -> Assignment: ...
 
+    def folds(self, rows: Sequence[Row]) -> int:
+        """How many values `fold` can take; 1 for a splitter without folds."""
+
 
 @dataclass(frozen=True)
 class Speakers:
@@ -60,6 +63,9 @@ class Speakers:
         validation, order = _take(order, self.validation, "split.validation")
         return deal(rows, validation, test)
 
+    def folds(self, rows: Sequence[Row]) -> int:
+        return 1
+
 
 @dataclass(frozen=True)
 class KFold:
@@ -83,25 +89,8 @@ class KFold:
         parts = even(rows, units, self.k) if self.stratify else [units[i :: self.k] for i in range(self.k)]
         return deal(rows, joined(parts[(self.fold + 1) % self.k]), joined(parts[self.fold]))
 
-
-@dataclass(frozen=True)
-class Lists:
-    """Validation and test speakers by name; the others train."""
-
-    speaker_dependent: ClassVar[bool] = False
-    validation: list[str] = field(default_factory=list)
-    """Speakers that validate."""
-    test: list[str] = field(default_factory=list)
-    """Speakers that test."""
-
-    def split(self, rows: Sequence[Row]) -> Assignment:
-        known = {row.speaker for row in rows}
-        for key, names in (("validation", self.validation), ("test", self.test)):
-            if unknown := sorted(set(names) - known):
-                raise UserError(f"split.{key}: no speaker {', '.join(unknown)}; there are {', '.join(sorted(known))}")
-        if both := set(self.validation) & set(self.test):
-            raise UserError(f"split: {', '.join(sorted(both))} stands in validation and in test; name each once")
-        return deal(rows, set(self.validation), set(self.test))
+    def folds(self, rows: Sequence[Row]) -> int:
+        return self.k
 
 
 @dataclass(frozen=True)
@@ -118,6 +107,8 @@ class RandomKFold:
     """The fold that tests, from 0; the next one validates."""
     seed: int = 0
     """Seed of the deal of recordings to folds."""
+    validation: float | None = None
+    """Share of the other folds' recordings that validate, drawn within classes; null: the next fold does."""
 
     def split(self, rows: Sequence[Row]) -> Assignment:
         label = {row.digest: row.label for row in sorted(rows, key=lambda row: row.id)}
@@ -126,8 +117,26 @@ class RandomKFold:
         random.Random(self.seed).shuffle(digests)
         # Sorted by class, which keeps the drawn order within: dealing in turn then stratifies.
         fold = {digest: i % self.k for i, digest in enumerate(sorted(digests, key=label.__getitem__))}
-        parts: dict[int, Part] = {self.fold: "test", (self.fold + 1) % self.k: "validation"}
-        return {row.id: parts.get(fold[row.digest], "train") for row in rows}
+        test = {digest for digest in digests if fold[digest] == self.fold}
+        validation = {digest for digest in digests if fold[digest] == (self.fold + 1) % self.k}
+        if self.validation is not None:
+            rest = sorted((digest for digest in digests if digest not in test), key=label.__getitem__)
+            validation = _share(rest, self.validation)
+        return {
+            row.id: "test" if row.digest in test else "validation" if row.digest in validation else "train"
+            for row in rows
+        }
+
+    def folds(self, rows: Sequence[Row]) -> int:
+        return self.k
+
+
+def _share(digests: Sequence[str], share: float) -> set[str]:
+    """That share of recordings sorted by class, taken at even steps."""
+    if not 0 < share < 1:
+        raise UserError(f"split.validation={share}: must be a share above 0 and below 1, or null")
+    count = max(1, round(share * len(digests)))
+    return {digests[(2 * i + 1) * len(digests) // (2 * count)] for i in range(count)}
 
 
 def shuffled(units: Sequence[frozenset[str]], seed: int) -> list[frozenset[str]]:

@@ -22,9 +22,8 @@ SHIPPED = [(group, choice) for group in GROUPS for choice in choices(group, sear
 
 @pytest.mark.parametrize(("group", "choice"), SHIPPED)
 def test_every_shipped_yaml_composes_and_binds(group: str, choice: str) -> None:
-    needed = ["corpus.root=X", "split.validation=[a]", "split.test=[b]"] if choice == "lists" else ["corpus.root=X"]
     corpus = [] if group in ("corpus", "experiment") else [DEMO]
-    config = compose([*corpus, f"{group}={choice}", *needed, *ROOT_NEEDED.get(choice, [])]).config
+    config = compose([*corpus, f"{group}={choice}", "corpus.root=X", *ROOT_NEEDED.get(choice, [])]).config
     if group in ("corpus", "split"):
         assert getattr(config, group)["name"] == choice
 
@@ -120,7 +119,7 @@ MISTAKES = [
     (["training.optimizer=adm"], "`training.optimizer`", "adamw"),
     (["training.max_epochs=null"], "`training.max_epochs`", "None"),
     (["corpus=emodb"], "missing value", "corpus.root=..."),
-    (["split=lists", "split.test=[a]"], "missing value", "give split.validation=..."),
+    (["split=file"], "missing value", "give split.file=..."),
     (["training.milestones=[1"], "`[1` cannot be read", ""),
     (["max_epochs"], "`max_epochs` is not an override", "key=value"),
     (["+model.x=1"], "Hydra's syntax", "model.x=1"),

@@ -30,13 +30,13 @@ def test_help_lists_groups_and_choices(capsys: pytest.CaptureFixture[str]) -> No
 
 
 def test_what_is_missing_is_shown_and_listed(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["config", "corpus=table", "split=lists", "split.test=[a]"]) == 0
+    assert main(["config", "corpus=table", "split=file"]) == 0
     shown = capsys.readouterr()
     assert "  root: ???" in shown.out
     read = yaml.safe_load(shown.out)
     assert read["corpus"] == {"name": "table", "root": "???", "classes": "???", "labels": {}}
     assert read["training"]["spec_augment"]["time_masks"] == 0
-    assert shown.err.strip() == "still to be given: corpus.root=... corpus.classes=... split.validation=..."
+    assert shown.err.strip() == "still to be given: corpus.root=... corpus.classes=... split.file=..."
 
 
 def test_nothing_is_said_where_nothing_is_missing(capsys: pytest.CaptureFixture[str]) -> None:

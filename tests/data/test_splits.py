@@ -6,8 +6,9 @@ from itertools import product
 import pytest
 
 from ser_lightning.data.groups import groups
+from ser_lightning.data.lists import Lists
 from ser_lightning.data.proof import LeakError, prove
-from ser_lightning.data.splits import KFold, Lists, RandomKFold, Speakers, Splitter
+from ser_lightning.data.splits import KFold, RandomKFold, Speakers, Splitter
 from ser_lightning.errors import UserError
 
 
