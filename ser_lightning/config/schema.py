@@ -80,6 +80,8 @@ class Training:
     """Batches an optimiser step."""
     patience: int | None = None
     """Epochs without a better validation UAR before the training stops; null: never."""
+    keep_epochs: bool = False
+    """Keep the weights of every epoch until the test part is scored: what the figure selected on test needs."""
     devices: int = 1
     """Ranks: processes that share the training, each on a device of its own (on a CPU, on a share of the cores)."""
     scale_learning_rate: Literal["none", "sqrt", "linear"] = "none"
@@ -109,6 +111,8 @@ class Tracking:
     """Runs shown together; null: the experiment."""
     name: str | None = None
     """Display name; null: model, corpus and seed."""
+    job_type: str = "train"
+    """What the run is for; a cross-validation says fold."""
     tags: list[str] = field(default_factory=list)
     """Tags beside those that say corpus, model and protocol."""
 

@@ -1,10 +1,7 @@
 """`ser evaluate RUN`: score the test part of a finished run, and record that it was looked at."""
 
-import csv
-import io
 import json
 from dataclasses import asdict
-from datetime import UTC, datetime
 
 from ser_lightning.config.identity import RESULT_VERSION
 from ser_lightning.config.schema import Config
@@ -13,16 +10,15 @@ from ser_lightning.data.splits import Assignment
 from ser_lightning.errors import UserError
 from ser_lightning.evaluation.predictions import Predictions
 from ser_lightning.files import write_json
+from ser_lightning.runs.beside import forget_epochs, score_beside
 from ser_lightning.runs.folder import RunFolder
 from ser_lightning.runs.lock import owned
 from ser_lightning.runs.logs import logged_to
 from ser_lightning.runs.outcome import draw, find_device, rows_of, wandb_identity
 from ser_lightning.runs.prepare import Prepared, prepare
 from ser_lightning.runs.train import make_learner
+from ser_lightning.runs.vault import Look, configuration_of, record
 from ser_lightning.tracking.wandb import log_scores, tracked
-
-LOOKS = "test_looks.csv"
-"""Beside the run folders: every look at a test part, by which run and when."""
 
 
 def evaluate(run: RunFolder, config: Config | None = None) -> RunFolder:
@@ -51,14 +47,16 @@ def _evaluate(run: RunFolder, config: Config) -> None:
     learner.load(run.checkpoints)
     data = prepared.data(parts, ("test",), learner.streams, device)
     identity = wandb_identity(prepared, run, proof)
-    _record_look(run, prepared, proof)
+    _record_look(run, config, proof)
     found = rows_of(prepared, parts, "test", learner.predict(data, "test"))
     draw(run, found, "test", proof.labels)
+    beside = score_beside(run, learner, data, found)
     with tracked(config.tracking, identity, asdict(config), run.path) as logger:
         log_scores(logger, "test", found.scores(), prepared.corpus.classes, run.confusion("test"))
     (Predictions.read(run.predictions).without("test") + found).write(run.predictions)
     scored = Predictions.read(run.predictions).part("test").scores()
-    write_json(run.result, run.read_result() | {"test": scored.as_dict()})
+    write_json(run.result, run.read_result() | {"test": scored.as_dict()} | beside)
+    forget_epochs(run)
 
 
 def _check(run: RunFolder, prepared: Prepared) -> None:
@@ -87,20 +85,8 @@ def _proven(run: RunFolder, prepared: Prepared) -> tuple[Assignment, Proof]:
     return parts, proof
 
 
-def _record_look(run: RunFolder, prepared: Prepared, proof: Proof) -> None:
-    """Append before predicting: a look that fails half-way has still been one."""
-    path, text = run.path.parent / LOOKS, io.StringIO()
-    row = {
-        "time": datetime.now(UTC).isoformat(timespec="seconds"),
-        "run": run.id,
-        "experiment": prepared.config.experiment or "",
-        "corpus": prepared.config.corpus["name"],
-        "labels": "; ".join(proof.labels),
-        "test_speakers": " ".join(proof.speakers["test"]),
-    }
-    writer = csv.DictWriter(text, row)
-    if not path.exists():
-        writer.writeheader()
-    writer.writerow(row)
-    with path.open("a", newline="", encoding="utf-8") as out:
-        out.write(text.getvalue())
+def _record_look(run: RunFolder, config: Config, proof: Proof) -> None:
+    """Before predicting: a look that fails half-way has still been one."""
+    kind = "every epoch" if config.training.keep_epochs else "chosen on validation"
+    look = Look.now(run.id, configuration_of(config), kind, config, proof.labels, proof.speakers["test"])
+    record(run.path.parent, look)

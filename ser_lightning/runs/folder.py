@@ -42,6 +42,7 @@ class RunFolder:
         self.config, self.environment = path / "config.yaml", path / "environment.json"
         self.split, self.proof = path / "split.csv", path / "split_proof.json"
         self.metrics, self.predictions = path / "metrics.csv", path / "predictions.csv"
+        self.last_epoch, self.test_epochs = path / "predictions_last_epoch.csv", path / "test_epochs.npz"
         self.checkpoints, self.attempt = path / "checkpoints", path / "attempt"
         self.curves, self.log = path / "learning_curves.png", path / "run.log"
         self.result = path / "result.json"

@@ -73,6 +73,6 @@ def wandb_identity(prepared: Prepared, run: RunFolder, proof: Proof) -> Identity
         id=run.attempt_id,
         name=config.tracking.name or f"{model} {corpus} seed {config.seed}",
         group=config.tracking.group or config.experiment or "default",
-        job_type="train",
+        job_type=config.tracking.job_type,
         tags=[corpus, model, config.split["name"], *proof.labels, *config.tracking.tags],
     )

@@ -47,7 +47,7 @@ class Look:
 def configuration_of(config: Config) -> str:
     """12 hex digits of what can change a configuration's numbers but the seed and the fold."""
     tree = identity(config)
-    del tree["seed"]
+    del tree["seed"], tree["training"]["keep_epochs"]
     tree["split"].pop("fold", None)
     return digest_of(json.dumps(tree, sort_keys=True))
 

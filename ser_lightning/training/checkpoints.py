@@ -49,3 +49,25 @@ class LastCheckpoint(ModelCheckpoint):
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """It has nothing to remember but its file, which is where it is now."""
+
+
+class EveryEpoch(ModelCheckpoint):
+    """Weights of every epoch, `folder/epoch_000.ckpt` and on."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(
+            folder, "epoch_{epoch:03d}", save_top_k=-1, save_weights_only=True, save_on_train_epoch_end=True,
+            enable_version_counter=False, auto_insert_metric_name=False,
+        )  # fmt: skip
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Nothing to remember: an epoch that is trained again replaces its file."""
+
+
+def keep_last_weights(folder: Path) -> None:
+    """`last_epoch.ckpt`, the weights of `last.ckpt`: a finished training needs no optimiser."""
+    last = folder / "last.ckpt"
+    if last.exists():
+        state = torch.load(last, weights_only=True, map_location="cpu")
+        weights = {"state_dict": state["state_dict"], "epoch": state["epoch"]}
+        WholeFileIO().save_checkpoint(weights, folder / "last_epoch.ckpt")

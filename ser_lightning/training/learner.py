@@ -37,8 +37,11 @@ class Learner(Protocol):
             UserError: training is impossible with these data or settings.
         """
 
-    def load(self, folder: Path) -> None:
-        """Become what `fit` saved. Raises UserError: nothing is there."""
+    def load(self, folder: Path, state: str = "best") -> None:
+        """Become what `fit` chose, or one of the `others`. Raises UserError: nothing is there."""
+
+    def others(self, folder: Path) -> list[str]:
+        """States that `fit` kept beside what it chose: `last_epoch`, `epoch_000`; none for what has no epochs."""
 
     def predict(self, data: SERData, part: Part) -> NDArray[np.float64]:
         """Logits (N, K) of a part's rows in their order."""

@@ -23,7 +23,14 @@ from ser_lightning.errors import UserError
 from ser_lightning.files import write_json
 from ser_lightning.models.stream import StreamShape
 from ser_lightning.models.synchronise import synchronise
-from ser_lightning.training.checkpoints import MONITOR, BestCheckpoint, LastCheckpoint, WholeFileIO
+from ser_lightning.training.checkpoints import (
+    MONITOR,
+    BestCheckpoint,
+    EveryEpoch,
+    LastCheckpoint,
+    WholeFileIO,
+    keep_last_weights,
+)
 from ser_lightning.training.history import History
 from ser_lightning.training.learner import Facts
 from ser_lightning.training.module import SERModule
@@ -64,6 +71,7 @@ class LightningLearner:
         if facts is None:
             facts = self._fit(data, folder, logger, stop)
             if data.rank == 0:
+                keep_last_weights(folder)
                 write_json(done, facts)
                 (folder / "last.ckpt").unlink(missing_ok=True)
         self.load(folder)
@@ -81,13 +89,17 @@ class LightningLearner:
         chosen = {"epoch": epoch, "selected_by": "validation.uar"}
         return {"parameters": self._parameters, "epochs": trainer.current_epoch, "checkpoint": chosen}
 
-    def load(self, folder: Path) -> None:
-        """Take the weights and normalisation statistics of `folder/best.ckpt`."""
-        best = folder / "best.ckpt"
-        if not best.exists():
-            raise UserError(f"{best} is gone; remove the run's folder and train it again")
-        state = torch.load(best, weights_only=True, map_location="cpu")["state_dict"]
-        self.module.load_state_dict(state)
+    def load(self, folder: Path, state: str = "best") -> None:
+        """Take the weights and normalisation statistics of `folder/best.ckpt`, or of another state."""
+        file = folder / f"{state}.ckpt"
+        if not file.exists():
+            raise UserError(f"{file} is gone; remove the run's folder and train it again")
+        self.module.load_state_dict(torch.load(file, weights_only=True, map_location="cpu")["state_dict"])
+
+    def others(self, folder: Path) -> list[str]:
+        """The last epoch's, and with training.keep_epochs every epoch's."""
+        found = (path.stem for path in folder.glob("*.ckpt"))
+        return sorted(name for name in found if name == "last_epoch" or name.startswith("epoch_"))
 
     def predict(self, data: SERData, part: Part) -> NDArray[np.float64]:
         """Logits (N, K) of a part's rows in their order, in evaluation mode."""
@@ -142,6 +154,8 @@ class LightningLearner:
         callbacks = [stop, History(folder.parent / "metrics.csv"), BestCheckpoint(folder), progress()]
         if training.patience is not None:
             callbacks.append(EarlyStopping(MONITOR, mode="max", patience=training.patience))
+        if training.keep_epochs:
+            callbacks.append(EveryEpoch(folder))
         # After the others, so that the state it saves is theirs at the epoch's end.
         callbacks.append(LastCheckpoint(folder))
         return L.Trainer(

@@ -14,9 +14,10 @@ from ser_lightning.config.compose import compose
 from ser_lightning.errors import ConfigError, UserError
 from ser_lightning.evaluation.predictions import Predictions
 from ser_lightning.files import read_csv
-from ser_lightning.runs.evaluate import LOOKS, evaluate
+from ser_lightning.runs.evaluate import evaluate
 from ser_lightning.runs.folder import RunFolder, open_run
 from ser_lightning.runs.train import train
+from ser_lightning.runs.vault import FILE as LOOKS
 
 
 @pytest.fixture
@@ -28,7 +29,7 @@ def test_test_rows_and_figures_are_added_and_validation_stays(run: RunFolder) ->
     before = run.read_result()
     evaluate(run)
     after, found = run.read_result(), Predictions.read(run.predictions)
-    assert {**after, "test": None} == {**before, "test": None}
+    assert after == {**before, "test": after["test"], "last_epoch": after["last_epoch"]}
     assert after["test"] == json.loads(json.dumps(found.part("test").scores().as_dict()))
     assert after["validation"] == json.loads(json.dumps(found.part("validation").scores().as_dict()))
     tested = {row["id"] for row in read_csv(run.split) if row["part"] == "test"}
@@ -117,3 +118,34 @@ def test_a_copied_folder_is_a_run_and_one_without_its_checkpoint_is_named(run: R
 def test_the_folder_one_stands_in_is_a_run(run: RunFolder, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(run.path)
     assert open_run(".")[0].id == run.id
+
+
+def test_the_last_epoch_stands_beside_what_was_chosen(run: RunFolder) -> None:
+    evaluate(run)
+    last = Predictions.read(run.last_epoch)
+    assert run.read_result()["last_epoch"] == json.loads(json.dumps(last.scores().as_dict()))
+    assert list(last.ids) == list(Predictions.read(run.predictions).part("test").ids)
+    chosen, final = (torch.load(run.checkpoints / f"{name}.ckpt", weights_only=True) for name in ("best", "last_epoch"))
+    assert final["epoch"] == run.read_result()["epochs"] - 1 >= chosen["epoch"]
+    assert not (run.checkpoints / "last.ckpt").exists()
+    assert set(final) == {"state_dict", "epoch"}
+
+
+def test_the_figure_selected_on_test_is_made_on_request_alone(run: RunFolder, tiny: list[str]) -> None:
+    evaluate(run)
+    assert "selected_on_test" not in run.read_result()
+    every = evaluate(train(compose([*tiny, "training.keep_epochs=true"]).config))
+    result, test = every.read_result(), Predictions.read(every.predictions).part("test")
+    with np.load(every.test_epochs) as kept:
+        logits, epochs = kept["logits"], kept["epochs"].tolist()
+    assert epochs == [0, 1, 2]
+    np.testing.assert_allclose(logits[result["checkpoint"]["epoch"]], test.logits, atol=1e-5)
+    np.testing.assert_allclose(logits[-1], Predictions.read(every.last_epoch).logits, atol=1e-5)
+    truth = np.array(test.labels)
+    accuracy = [float(np.mean(np.array(test.classes)[z.argmax(1)] == truth)) for z in logits]
+    assert result["selected_on_test"]["wa"] == max(accuracy)
+    assert result["selected_on_test"]["wa_epoch"] == accuracy.index(max(accuracy))
+    assert not list(every.checkpoints.glob("epoch_*"))
+    kinds = {look["run"]: look["kind"] for look in read_csv(every.path.parent / LOOKS)}
+    assert kinds == {run.id: "chosen on validation", every.id: "every epoch"}
+    assert len({look["configuration"] for look in read_csv(every.path.parent / LOOKS)}) == 1
