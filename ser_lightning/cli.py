@@ -9,6 +9,7 @@ from typing import Literal
 from ser_lightning import __version__
 from ser_lightning.config.components import hint, load
 from ser_lightning.config.compose import compose
+from ser_lightning.config.settings import docs, taken
 from ser_lightning.config.show import print_choices
 from ser_lightning.console import console
 from ser_lightning.errors import ConfigError, UserError
@@ -26,6 +27,8 @@ class Verb:
     """Put before the words of the command line."""
     flags: Mapping[str, str] = field(default_factory=dict)
     """Switches beside the configuration (`dry_run` is `--dry-run`) with their help; given by keyword."""
+    settings: str | None = None
+    """The dataclass of the settings it takes beside a configuration (by position, after it) or beside words."""
     shown: str | None = None
 
 
@@ -57,6 +60,12 @@ VERBS = {
     "train": Verb("ser_lightning.runs.train:train", "train one model and score its validation part", shown=SUMMARY),
     "evaluate": Verb(
         "ser_lightning.runs.evaluate:evaluate", "score the test part of a finished run", takes="run", shown=SUMMARY
+    ),
+    "crossval": Verb(
+        "ser_lightning.crossval.crossval:crossval",
+        "train and test every fold of a split, and pool the results",
+        settings="ser_lightning.crossval.settings:Settings",
+        shown="ser_lightning.crossval.summary:show",
     ),
     "runs list": Verb("ser_lightning.runs.manage:list_runs", "the runs under runs_dir=...", takes="words"),
     "runs show": Verb("ser_lightning.runs.manage:show_run", "scores of a run, or how far it is", takes="run"),
@@ -121,6 +130,7 @@ def _run(name: str, verb: Verb, options: argparse.Namespace, words: list[str]) -
             f"{verb.help}\n\n"
             "  --conf DIR  a folder searched before the packaged conf/ (default: conf/ where you stand)\n"
             + "".join(f"  {_dashed(flag):<12}{text}\n" for flag, text in verb.flags.items())
+            + "".join(f"  {key + '=...':<22}{text}\n" for key, text in _settings_docs(verb).items())
         )
         print_choices(options.conf)
         return 0
@@ -132,11 +142,17 @@ def _run(name: str, verb: Verb, options: argparse.Namespace, words: list[str]) -
         result = load(verb.target)(words, **flags)
     else:
         preview = verb.takes == "preview"
+        settings, words = taken(load(verb.settings), words) if verb.settings else (None, words)
         composed = compose([*verb.words, *words], options.conf, complete=not preview)
-        result = load(verb.target)(composed if preview else composed.config, **flags)
+        given = [composed if preview else composed.config, *([settings] if settings else [])]
+        result = load(verb.target)(*given, **flags)
     if verb.shown:
         load(verb.shown)(result)
     return 0
+
+
+def _settings_docs(verb: Verb) -> Mapping[str, str]:
+    return docs(load(verb.settings)) if verb.settings else {}
 
 
 def _run_and_overrides(name: str, words: list[str]) -> tuple[str, list[str]]:

@@ -10,6 +10,7 @@ import signal
 import sys
 import threading
 import time
+import traceback
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
@@ -18,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from ser_lightning.errors import UserError
+from ser_lightning.runs.endings import code_of, reason
 from ser_lightning.training.stopping import StoppedError, StopRequest
 
 PRELOADED = ["ser_lightning.training.lightning_learner"]
@@ -39,10 +41,23 @@ class Child:
     @property
     def fate(self) -> str:
         """How it ended, with the end of what it said."""
-        code = self.process.exitcode or 0
-        how = f"killed by {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
-        said = self.log.read_text(encoding="utf-8", errors="replace").splitlines()[-TAIL:]
-        return "\n  ".join([f"{self.name} ended with {how}; the end of {self.log}:", *said])
+        how = reason(self.process.exitcode or 0, stopped=False, kernel_killed=False)
+        return "\n  ".join([f"{self.name}: {how}; the end of {self.log}:", *tail(self.log)])
+
+    def signal(self, number: int) -> None:
+        """Send a signal; one that has ended gets none."""
+        if self.process.is_alive():
+            os.kill(self.process.pid or 0, number)
+
+
+def tail(log: Path) -> list[str]:
+    """The last lines of a log; none where there is no log."""
+    return log.read_text(encoding="utf-8", errors="replace").splitlines()[-TAIL:] if log.exists() else []
+
+
+def without_scheduler() -> dict[str, str]:
+    """This process's environment, less what a scheduler says of ranks: that is about its own processes."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("SLURM_")}
 
 
 def start(
@@ -85,9 +100,11 @@ def _child(
     torch.set_num_threads(threads)
     try:
         target(*arguments)
-    except UserError as error:
+    except Exception as error:
+        if not isinstance(error, UserError):
+            traceback.print_exc()
         print(error, file=sys.stderr, flush=True)
-        sys.exit(error.exit_code)
+        sys.exit(code_of(error))
 
 
 def _end_with_parent(alive: Connection) -> None:
@@ -111,7 +128,9 @@ def follow(children: Sequence[Child], stop: StopRequest) -> None:
     if first and stop.reason:
         raise StoppedError(stop.reason, stop.exit_code)
     if first:
-        raise UserError(first.fate)
+        error = UserError(first.fate)
+        error.exit_code = max(1, first.process.exitcode or 0)
+        raise error
 
 
 def _first_failure(children: Sequence[Child], stop: StopRequest) -> Child | None:
@@ -121,17 +140,12 @@ def _first_failure(children: Sequence[Child], stop: StopRequest) -> Child | None
         wait([child.process.sentinel for child in running], timeout=0.2)
         if stop.reason and not asked:
             asked = True
-            _signal(running, signal.SIGTERM)
+            for child in running:
+                child.signal(signal.SIGTERM)
         failed = [child for child in children if child.process.exitcode]
         if failed:
             return failed[0]
     return next((child for child in children if child.process.exitcode), None)
-
-
-def _signal(children: Sequence[Child], number: int) -> None:
-    for child in children:
-        if child.process.is_alive():
-            os.kill(child.process.pid or 0, number)
 
 
 def _end(children: Sequence[Child]) -> None:
@@ -140,7 +154,8 @@ def _end(children: Sequence[Child]) -> None:
         deadline = time.monotonic() + GRACE
         while any(child.process.is_alive() for child in children) and time.monotonic() < deadline:
             wait([child.process.sentinel for child in children if child.process.is_alive()], timeout=0.2)
-        _signal(children, number)
+        for child in children:
+            child.signal(number)
     for child in children:
         child.process.join()
         child.alive.close()

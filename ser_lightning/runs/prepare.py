@@ -38,6 +38,10 @@ class Prepared:
         parts = self.splitter.digest if isinstance(self.splitter, FromFile) else ""
         return run_id(self.config, self.corpus.manifest_digest, parts)
 
+    @property
+    def run_path(self) -> Path:
+        return Path(self.config.runs_dir) / self.run_id
+
     @cached_property
     def extractors(self) -> dict[str, Extractor]:
         """By stream."""

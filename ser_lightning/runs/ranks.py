@@ -7,10 +7,12 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from ser_lightning.config.compose import bind
 from ser_lightning.config.schema import Config
 from ser_lightning.runs.folder import RunFolder
-from ser_lightning.runs.launcher import follow, start
+from ser_lightning.runs.launcher import follow, start, without_scheduler
 from ser_lightning.training.stopping import StopRequest, on_signals
 
 
@@ -22,7 +24,7 @@ def fit_in_ranks(config: Config, folder: Path, stop: StopRequest) -> None:
         UserError: a rank failed; its log's end is told.
     """
     ranks = config.training.devices
-    threads = max(1, len(os.sched_getaffinity(0)) // ranks)
+    threads = max(1, torch.get_num_threads() // ranks)
     with on_signals(stop):
         children = [
             start(f"rank {rank}", _fit_rank, (asdict(config), str(folder)), environment, threads,
@@ -37,8 +39,7 @@ def environments(ranks: int) -> Iterator[dict[str, str]]:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    # A scheduler's word of ranks is about its own processes, not about these.
-    outer = {name: value for name, value in os.environ.items() if not name.startswith("SLURM_")}
+    outer = without_scheduler()
     for rank in range(ranks):
         place = {"RANK": rank, "LOCAL_RANK": rank, "GROUP_RANK": 0, "WORLD_SIZE": ranks, "LOCAL_WORLD_SIZE": ranks}
         yield outer | {name: str(value) for name, value in place.items()} | {

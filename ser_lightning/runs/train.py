@@ -1,7 +1,6 @@
 """`ser train`: from a configuration to a finished run folder."""
 
 from dataclasses import asdict, replace
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -35,7 +34,7 @@ def train(config: Config, stop: StopRequest | None = None) -> RunFolder:
     """
     device = find_device(config.training)
     prepared = prepare(config)
-    run = RunFolder(Path(config.runs_dir) / prepared.run_id)
+    run = RunFolder(prepared.run_path)
     if run.finished:
         console.print(f"run {run.id} is finished already")
         return run

@@ -25,6 +25,8 @@ from ser_lightning.training.optimisation import optimizer, schedule
 class NonFiniteLossError(UserError):
     """The loss is NaN or infinite; the message names the batch's utterances."""
 
+    exit_code = 70
+
 
 class SERModule(L.LightningModule):
     """Normalise, augment (in training), run `model`, and train on the weighted sum of its heads' losses.

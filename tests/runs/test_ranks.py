@@ -96,7 +96,7 @@ def test_a_rank_that_dies_ends_the_others_and_is_named(tiny: list[str], monkeypa
 
     monkeypatch.setattr("ser_lightning.runs.ranks.start", remembered)
     threading.Thread(target=kill, daemon=True).start()
-    with pytest.raises(UserError, match=r"rank 1 ended with killed by SIGKILL"):
+    with pytest.raises(UserError, match=r"rank 1: killed by SIGKILL"):
         train(config)
     assert not any(child.process.is_alive() for child in started)
 

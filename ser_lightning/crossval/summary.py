@@ -1,0 +1,51 @@
+"""What a person is shown of a cross-validation."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from rich.table import Table
+
+from ser_lightning.console import console
+from ser_lightning.crossval.folder import CrossvalFolder
+from ser_lightning.crossval.pool import ON_TEST
+
+NAMES = {"uar": "UAR", "wa": "WA", "macro_f1": "macro F1"}
+
+
+def show(folder: CrossvalFolder) -> None:
+    """Pooled figures with intervals, mean and deviation over folds and seeds, and where things lie."""
+    result = folder.read_result()
+    labels = f" ({', '.join(result['labels'])})" if result["labels"] else ""
+    size = f"{result['folds']} folds, seeds {', '.join(map(str, result['seeds']))}"
+    console.print(f"\n[bold]{result['id']}[/bold]{labels}: {size}", soft_wrap=True, highlight=False)
+    console.print(_table(result["figures"]))
+    for label, path in (("confusion matrix", folder.confusion), ("folds", folder.folds), ("result", folder.result)):
+        console.print(f"{label}: {path}", soft_wrap=True)
+    console.print(f"next: ser report {folder.id}", soft_wrap=True)
+
+
+def _table(figures: Mapping[str, Any]) -> Table:
+    caption = "in brackets: 95 % by resampling speakers; ± standard deviation over folds and seeds"
+    table = Table("checkpoint", "", "pooled", "over folds and seeds", caption=caption, caption_justify="left")
+    for chosen, found in figures.items():
+        for i, (key, name) in enumerate(NAMES.items()):
+            row = _on_test(found, key) if chosen == ON_TEST else _pooled(found, key)
+            if row:
+                table.add_row(chosen if i == 0 else "", name, *row)
+    return table
+
+
+def _pooled(found: Mapping[str, Any], key: str) -> tuple[str, str]:
+    low_high = found["interval"][key]
+    interval = f" [{low_high[0]:.3f}, {low_high[1]:.3f}]" if low_high else ""
+    return f"{found[key]:.3f}{interval}", spread(found["over_folds_and_seeds"][key])
+
+
+def _on_test(found: Mapping[str, Any], key: str) -> tuple[str, str] | None:
+    return ("", spread(found[key])) if key in found else None
+
+
+def spread(found: Mapping[str, float | None]) -> str:
+    """Mean ± standard deviation; the mean alone of one value."""
+    deviation = found["std"]
+    return f"{found['mean']:.3f}" + (f" ± {deviation:.3f}" if deviation is not None else "")

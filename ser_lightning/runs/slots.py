@@ -1,0 +1,117 @@
+"""Many runs on one machine: N children at a time, each with its share of cores and GPUs; one's end is its own."""
+
+import math
+import os
+import signal
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from multiprocessing.connection import wait
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+
+from ser_lightning.errors import UserError
+from ser_lightning.runs.endings import kernel_kills, reason
+from ser_lightning.runs.launcher import Child, start, without_scheduler
+from ser_lightning.training.stopping import StopRequest
+
+PATIENCE = 30.0
+"""Seconds that children have to stop at a step's end before they are killed; they resume from the last whole epoch."""
+TICK = 0.5
+
+
+@dataclass(frozen=True)
+class Job:
+    """`target(*arguments)`, both picklable, in a process of its own whose output is appended to `log`."""
+
+    name: str
+    target: Callable[..., None]
+    arguments: tuple[Any, ...]
+    log: Path
+
+
+class Watch(Protocol):
+    """Told as it happens."""
+
+    def begun(self, job: Job) -> None: ...
+
+    def ended(self, job: Job, reason: str) -> None:
+        """`reason` is one of endings.py."""
+
+    def tick(self) -> None:
+        """Every half second at least."""
+
+
+def environments(device: torch.device, jobs: int | None, ranks: int) -> list[dict[str, str]]:
+    """The environment of each of `jobs` slots: GPUs are dealt in turn, `ranks` to each.
+
+    Args:
+        device: what a run trains on.
+        jobs: None for as many as the GPUs can hold, or one.
+        ranks: processes, and so GPUs, of one run.
+
+    Raises:
+        UserError: no job at all.
+    """
+    if jobs is not None and jobs < 1:
+        raise UserError(f"jobs={jobs}: must be at least 1")
+    outer = without_scheduler()
+    if device.type != "cuda":
+        return [outer] * (jobs or 1)
+    named = os.environ.get("CUDA_VISIBLE_DEVICES")
+    gpus = named.split(",") if named else [str(i) for i in range(torch.cuda.device_count())]
+    sets = [",".join(gpus[i : i + ranks]) for i in range(0, len(gpus) - ranks + 1, ranks)]
+    return [outer | {"CUDA_VISIBLE_DEVICES": sets[i % len(sets)]} for i in range(jobs or len(sets))]
+
+
+class Slots:
+    """The i-th slot's children get the i-th of `environments` and an equal share of the cores."""
+
+    def __init__(self, environments: Sequence[Mapping[str, str]], stop: StopRequest, watch: Watch) -> None:
+        self.environments, self.stop, self.watch = environments, stop, watch
+        self.threads = max(1, len(os.sched_getaffinity(0)) // len(environments))
+        self.running: dict[int, tuple[Job, Child]] = {}
+        self.kills, self.deadline = kernel_kills(), math.inf
+
+    def work(self, jobs: Sequence[Job]) -> None:
+        """Run all jobs; none is begun after a stop request, which those that run are passed on."""
+        waiting = list(jobs)
+        try:
+            while self.running or (waiting and not self.stop.reason):
+                self._begin(waiting)
+                wait([child.process.sentinel for _, child in self.running.values()], timeout=TICK)
+                self._pass_on_stop()
+                self._collect()
+                self.watch.tick()
+        finally:
+            self._signal(signal.SIGKILL)
+            self._collect()
+
+    def _begin(self, waiting: list[Job]) -> None:
+        for slot, environment in enumerate(self.environments):
+            if waiting and slot not in self.running and not self.stop.reason:
+                job = waiting.pop(0)
+                child = start(job.name, job.target, job.arguments, environment, self.threads, job.log)
+                self.running[slot] = (job, child)
+                self.watch.begun(job)
+
+    def _pass_on_stop(self) -> None:
+        if self.stop.reason and self.deadline == math.inf:
+            self.deadline = time.monotonic() + PATIENCE
+            self._signal(signal.SIGTERM)
+        if time.monotonic() > self.deadline:
+            self._signal(signal.SIGKILL)
+
+    def _collect(self) -> None:
+        for slot, (job, child) in list(self.running.items()):
+            if (code := child.process.exitcode) is not None:
+                del self.running[slot]
+                child.alive.close()
+                before, self.kills = self.kills, kernel_kills()
+                self.watch.ended(job, reason(code, bool(self.stop.reason), self.kills > before))
+
+    def _signal(self, number: int) -> None:
+        for _, child in self.running.values():
+            child.signal(number)
