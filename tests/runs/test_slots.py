@@ -1,0 +1,120 @@
+"""Children in slots: how each ended, what a stop does, and which GPUs a slot sees."""
+
+import os
+import signal
+import time
+from pathlib import Path
+
+import pytest
+import torch
+
+from ser_lightning.errors import UserError
+from ser_lightning.runs.endings import CODES, code_of
+from ser_lightning.runs.slots import Job, Slots, environments
+from ser_lightning.training.module import NonFiniteLossError
+from ser_lightning.training.stopping import StopRequest
+
+
+class Seen:
+    """What a watcher was told."""
+
+    def __init__(self) -> None:
+        self.began, self.reasons, self.most = list[str](), dict[str, str](), 0
+
+    def begun(self, job: Job) -> None:
+        self.began.append(job.name)
+        self.most = max(self.most, len(self.began) - len(self.reasons))
+
+    def ended(self, job: Job, reason: str) -> None:
+        self.reasons[job.name] = reason
+
+    def tick(self) -> None:
+        """Nothing to draw."""
+
+
+def jobs(folder: Path, codes: dict[str, str]) -> list[Job]:
+    return [Job(name, exec, (code,), folder / f"{name}.log") for name, code in codes.items()]
+
+
+def test_endings_are_told_apart_and_one_leaves_the_others(tmp_path: Path) -> None:
+    seen = Seen()
+    codes = {
+        "well": "print('all well')",
+        "segfault": "import signal; signal.raise_signal(signal.SIGSEGV)",
+        "killed": "import os; os.kill(os.getpid(), 9)",
+        "memory": "import torch; torch.empty(10**15)",
+        "gpu": "import torch; raise torch.OutOfMemoryError('CUDA out of memory')",
+        "nan": "from ser_lightning.training.module import NonFiniteLossError as E; raise E('train loss is nan')",
+        "bug": "1 / 0",
+    }
+    Slots([dict(os.environ)] * 2, StopRequest(), seen).work(jobs(tmp_path, codes))
+    assert seen.reasons.pop("killed").startswith("killed by SIGKILL")
+    assert seen.reasons == {
+        "well": "finished",
+        "segfault": "crashed (SIGSEGV)",
+        "memory": "out of memory",
+        "gpu": "out of GPU memory",
+        "nan": "loss is not finite",
+        "bug": "failed (exit code 1)",
+    }
+    assert seen.most == 2
+    assert "ZeroDivisionError" in (tmp_path / "bug.log").read_text()
+    assert (tmp_path / "nan.log").read_text().strip() == "train loss is nan"
+
+
+def test_a_stop_ends_what_runs_and_begins_nothing(tmp_path: Path) -> None:
+    stop, began = StopRequest(), time.monotonic()
+
+    class Stopping(Seen):
+        def begun(self, job: Job) -> None:
+            super().begun(job)
+            stop.request("SIGINT", 130)
+
+    seen = Stopping()
+    Slots([dict(os.environ)], stop, seen).work(
+        jobs(tmp_path, dict.fromkeys(("first", "second"), "import time; time.sleep(100)"))
+    )
+    assert (seen.began, seen.reasons) == (["first"], {"first": "stopped"})
+    assert time.monotonic() - began < 30
+
+
+def test_a_slot_has_its_environment_and_share_of_cores(tmp_path: Path) -> None:
+    outer = [os.environ | {"SLOT": "left"}, os.environ | {"SLOT": "right"}]
+    code = "import os, time, torch; print(os.environ['SLOT'], torch.get_num_threads()); time.sleep(1)"
+    Slots(outer, StopRequest(), Seen()).work(jobs(tmp_path, {"a": code, "b": code}))
+    share = max(1, len(os.sched_getaffinity(0)) // 2)
+    found = {(tmp_path / f"{name}.log").read_text().strip() for name in "ab"}
+    assert found == {f"left {share}", f"right {share}"}
+
+
+@pytest.mark.parametrize(
+    ("visible", "jobs", "ranks", "expected"),
+    [
+        ("0,1,2", None, 1, ["0", "1", "2"]),
+        ("2,5", 4, 1, ["2", "5", "2", "5"]),
+        ("0,1,2,3,4", None, 2, ["0,1", "2,3"]),
+        ("7", 1, 1, ["7"]),
+    ],
+)
+def test_gpus_are_dealt_in_turn(
+    visible: str, jobs: int | None, ranks: int, expected: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
+    monkeypatch.setenv("SLURM_PROCID", "3")
+    found = environments(torch.device("cuda"), jobs, ranks)
+    assert [one["CUDA_VISIBLE_DEVICES"] for one in found] == expected
+    assert not any(name.startswith("SLURM_") for one in found for name in one)
+
+
+def test_on_a_cpu_one_slot_unless_told() -> None:
+    assert len(environments(torch.device("cpu"), None, 1)) == 1
+    assert len(environments(torch.device("cpu"), 3, 1)) == 3
+    with pytest.raises(UserError, match="jobs=0"):
+        environments(torch.device("cpu"), 0, 1)
+
+
+def test_exit_codes_of_exceptions() -> None:
+    assert code_of(NonFiniteLossError("x")) == CODES["loss is not finite"]
+    assert code_of(MemoryError()) == CODES["out of memory"]
+    assert code_of(UserError("x")) == code_of(ValueError("x")) == 1
+    assert len(set(CODES.values()) | {0, 1, 2, 128 + signal.SIGTERM}) == len(CODES) + 4
