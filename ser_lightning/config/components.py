@@ -27,6 +27,7 @@ TABLES: dict[str, dict[str, str]] = {
     "extractor": {
         "mfcc": "ser_lightning.features.mfcc:MFCC",
         "log_mel": "ser_lightning.features.log_mel:LogMel",
+        "functionals": "ser_lightning.features.functionals:Functionals",
     },
     "split": {
         "speakers": "ser_lightning.data.splits:Speakers",
@@ -43,6 +44,7 @@ TABLES: dict[str, dict[str, str]] = {
         "cnn_lstm": "ser_lightning.models.cnn_lstm:CNNLSTM",
         "ds_lstm": "ser_lightning.models.ds_lstm.model:DSLSTM",
         "fused": "ser_lightning.models.fused:Fused",
+        "linear_svm": "ser_lightning.models.linear_svm:LinearSVM",
     },
     "loss": {
         "cross_entropy": "ser_lightning.training.losses:CrossEntropy",
@@ -50,6 +52,7 @@ TABLES: dict[str, dict[str, str]] = {
     },
     "learner": {
         "lightning": "ser_lightning.training.lightning_learner:LightningLearner",
+        "classical": "ser_lightning.training.classical_learner:ClassicalLearner",
     },
 }
 

@@ -12,6 +12,7 @@ from lightning.fabric.plugins.environments.torchelastic import TorchElasticEnvir
 from lightning.pytorch.callbacks import EarlyStopping
 from lightning.pytorch.loggers import Logger
 from numpy.typing import NDArray
+from torch import nn
 
 from ser_lightning.config.components import build
 from ser_lightning.config.schema import Config
@@ -45,7 +46,7 @@ class LightningLearner:
     def __init__(self, config: Config, shapes: Mapping[str, StreamShape], classes: Sequence[str]) -> None:
         L.seed_everything(config.seed, workers=True, verbose=False)
         self.config, self.shapes, self.classes = config, shapes, list(classes)
-        self.model = build("model", config.model, shapes, len(classes))
+        self.model = _network(config, shapes, len(classes))
         self.streams: tuple[str, ...] = self.model.streams
         self.normaliser = Normaliser(
             {name: config.features[name]["normalise"] for name in self.streams},
@@ -175,3 +176,11 @@ class LightningLearner:
             default_root_dir=folder.parent,
             enable_progress_bar=console.is_terminal,
         )
+
+
+def _network(config: Config, shapes: Mapping[str, StreamShape], num_classes: int) -> Any:
+    model = build("model", config.model, shapes, num_classes)
+    if not isinstance(model, nn.Module):
+        name = config.model["name"]
+        raise UserError(f"training.learner=lightning: model `{name}` is no network; choose training=classical")
+    return model

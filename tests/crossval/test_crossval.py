@@ -155,7 +155,7 @@ def test_a_fold_that_dies_is_reported_and_leaves_the_others(
 def test_a_loss_that_is_not_finite_is_the_reason(words: list[str], settings: Settings, tmp_path: Path) -> None:
     bad = [
         *words,
-        "training.learning_rate=1e36",
+        "training.weight_decay=1e30",
         "training.optimizer=sgd",
         "training.gradient_clip_val=null",
         "model.dropout=0",
