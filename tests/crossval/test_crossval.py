@@ -164,7 +164,7 @@ def test_a_loss_that_is_not_finite_is_the_reason(words: list[str], settings: Set
         crossval(compose(bad).config, settings)
     (folder,) = map(CrossvalFolder, Path(settings.crossval_dir).iterdir())
     assert {row["state"] for row in read_csv(folder.folds)} == {"loss is not finite"}
-    assert all("train loss is" in row["reason"] for row in read_csv(folder.folds))
+    assert all("loss is nan in epoch" in row["reason"] for row in read_csv(folder.folds))
 
 
 def test_ctrl_c_stops_the_folds_and_the_same_command_goes_on(words: list[str], tmp_path: Path) -> None:
