@@ -1,0 +1,57 @@
+"""The figures of a cross-validation or fusion: pooled over out-of-fold rows, and over folds and seeds."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ser_lightning.evaluation.bootstrap import intervals
+from ser_lightning.evaluation.calibration import expected_calibration_error
+from ser_lightning.evaluation.pooled import Pooled
+from ser_lightning.evaluation.predictions import Predictions
+
+FIGURES = ("uar", "wa", "macro_f1")
+CHOSEN, LAST, ON_TEST = "chosen on validation", "last epoch", "selected on test"
+"""Which epoch's weights a figure is of; the last of them is what papers without a validation part report."""
+
+
+def summarise(pooled: Pooled) -> dict[str, Any]:
+    """Plain containers without NaN, as they stand in result.json; scores are fractions.
+
+    Scores, confusion matrix and `ece` are of all rows in one table; `interval` is a 95 % interval over speakers, None
+    with fewer than three; `over_folds_and_seeds` has the mean and sample standard deviation (None for one) of the
+    scores of each (fold, seed), `n` of them; `speakers` has the scores of each speaker's rows.
+
+    Raises:
+        ValueError: no rows.
+    """
+    rows = pooled.rows
+    return {
+        **rows.scores().as_dict(),
+        "ece": expected_calibration_error(rows),
+        "interval": {name: list(found) if found else None for name, found in intervals(rows).items()},
+        "over_folds_and_seeds": _over_places(pooled),
+        "speakers": {name: _of_speaker(rows, name) for name in sorted(set(rows.speakers))},
+    }
+
+
+def best_epochs(found: Sequence[Mapping[str, float]]) -> dict[str, Any]:
+    """Mean and deviation over folds and seeds of the best test `uar` and `wa` of each, every one from its own epoch."""
+    note = "best test epoch of each fold, WA and UAR each from its own: not a fair figure"
+    return {"note": note, **{name: _spread(np.array([one[name] for one in found])) for name in ("uar", "wa")}}
+
+
+def _over_places(pooled: Pooled) -> dict[str, Any]:
+    each = [pooled.at(fold, seed).scores() for fold, seed in pooled.places]
+    spread = {name: _spread(np.array([getattr(found, name) for found in each])) for name in FIGURES}
+    return {**spread, "n": len(each)}
+
+
+def _spread(values: NDArray[np.float64]) -> dict[str, float | None]:
+    return {"mean": float(values.mean()), "std": float(values.std(ddof=1)) if len(values) > 1 else None}
+
+
+def _of_speaker(rows: Predictions, speaker: str) -> dict[str, float]:
+    found = rows.rows([i for i, name in enumerate(rows.speakers) if name == speaker]).scores()
+    return {"n": found.n, "uar": found.uar, "wa": found.wa}
