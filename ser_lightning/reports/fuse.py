@@ -1,0 +1,82 @@
+"""`ser fuse A B ...`: late fusion of finished systems' logits, weighed on validation and scored on test."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from hashlib import sha256
+from pathlib import Path
+
+from ser_lightning.config.identity import RESULT_VERSION
+from ser_lightning.config.settings import names_and
+from ser_lightning.console import console
+from ser_lightning.reports.fuse_files import labels_of, write
+from ser_lightning.reports.fusion import Fold, folds, refuse_unlike
+from ser_lightning.reports.named import opened
+from ser_lightning.reports.places import Places
+from ser_lightning.reports.system import System, open_system
+from ser_lightning.reports.weights import given, parts_of
+from ser_lightning.runs.vault import Look, configuration_of, digest_of, record
+
+
+@dataclass(frozen=True)
+class Fuse(Places):
+    """What `ser fuse` takes beside the names."""
+
+    weights: list[float] | None = None
+    """A weight a member, in the order of the names, for every fold; null: each fold's validation part chooses."""
+    step: float = 0.05
+    """Distance of the weights that are tried; it must divide 1."""
+
+
+def fuse(words: list[str]) -> System:
+    """z = sum_m w_m z_m over the raw logits of runs, or fold by fold of cross-validations (DS-LSTM's fusion).
+
+    The weights are those of highest validation UAR (`weights.choose` says how ties are broken). Its folder's name
+    hashes the members, what they predicted and the settings: a fusion that was made before is returned as it stands.
+
+    Raises:
+        ConfigError: fewer than two names, one twice, an unknown setting, weights that don't sum to 1, a bad step.
+        UserError: members aren't finished or complete, or don't share corpus, classes, folds and utterances.
+    """
+    names, settings = names_and(Fuse, words)
+    fixed = None if settings.weights is None else given(settings.weights, len(names))
+    parts = 0 if fixed else parts_of(settings.step, len(names))
+    members = opened("fuse", names, settings)
+    refuse_unlike(members)
+    path = Path(settings.fusions_dir) / _id(members, fixed, parts)
+    if (path / "result.json").exists():
+        console.print(f"{path.name} is finished already")
+        return open_system(str(path), settings)
+    found = folds(members)
+    _record(path.name, members, found, fixed or [parts] * len(members))
+    told = {"members": [member.name for member in members], "weights": settings.weights, "step": settings.step}
+    write(path, members, found, [fold.weights(fixed, parts) for fold in found], told)
+    return open_system(str(path), settings)
+
+
+def _id(members: Sequence[System], fixed: Sequence[float] | None, parts: int) -> str:
+    told = {
+        "members": [[member.name, _content(member)] for member in members],
+        "weights": fixed or parts,
+        "version": RESULT_VERSION,
+    }
+    return f"fusion-{digest_of(json.dumps(told))}"
+
+
+def _content(member: System) -> str:
+    """Digest of what the member predicted."""
+    own = [member.path / name for name in ("predictions.csv", "predictions_last_epoch.csv")]
+    runs = [run.predictions for _, found in sorted(member.runs.items()) for run in found]
+    return sha256(b"".join(file.read_bytes() for file in (*own, *runs) if file.exists())).hexdigest()
+
+
+def _record(name: str, members: Sequence[System], found: Sequence[Fold], weights: Sequence[float]) -> None:
+    """In the vaults beside the runs, before anything is scored; folds and seeds of a member are one configuration."""
+    configs = [run.read_config() for run in found[0].runs]
+    # Sorted with their weights: the order of names makes no other configuration.
+    digest = digest_of(json.dumps(sorted(zip(map(configuration_of, configs), weights, strict=True))))
+    own = replace(configs[0], experiment=None)
+    for fold in found:
+        look = Look.now(name, digest, "fusion", own, labels_of(members), fold.test_speakers)
+        for runs_dir in sorted({run.path.parent for run in fold.runs}):
+            record(runs_dir, look)

@@ -1,0 +1,42 @@
+"""What a person is shown of a fusion: the weights, and its figures beside the members'."""
+
+from rich.table import Table
+from rich.text import Text
+
+from ser_lightning.console import console
+from ser_lightning.reports.system import System
+from ser_lightning.reports.wording import between, percent
+
+
+def show(system: System) -> None:
+    """Weights and validation UAR of each fold and seed; test figures with intervals; where things lie."""
+    result = system.result
+    labels = f" ({', '.join(system.labels)})" if system.labels else ""
+    console.print(Text(f"\n{system.name}{labels}", style="bold"), soft_wrap=True)
+    for number, member in enumerate(result["members"], 1):
+        console.print(Text(f"member {number}: {member}"), soft_wrap=True)
+    console.print(_weights(system))
+    if places := result["left_out"]:
+        told = ", ".join(f"fold {place['fold']} seed {place['seed']}" for place in places)
+        console.print(Text(f"left out, because not every member has it: {told}", style="yellow"), soft_wrap=True)
+    console.print(_figures(system))
+    console.print(Text(f"predictions: {system.path / 'predictions.csv'}"), soft_wrap=True)
+    console.print(Text(f"next: ser compare {' '.join(result['members'])} {system.name}"), soft_wrap=True)
+
+
+def _weights(system: System) -> Table:
+    members = [f"weight {number}" for number in range(1, len(system.result["members"]) + 1)]
+    table = Table("fold", "seed", *members, "validation UAR %")
+    for row in system.result["weights"]:
+        weights = (f"{weight:.3g}" for weight in row["weights"])
+        table.add_row(str(row["fold"]), str(row["seed"]), *weights, percent(row["validation_uar"]))
+    return table
+
+
+def _figures(system: System) -> Table:
+    table = Table("test", "UAR %", "95% interval", "WA %", "95% interval")
+    alone = ((f"member {number}", figures) for number, figures in enumerate(system.result["alone"], 1))
+    for name, figures in (*alone, ("fusion", system.result["figures"]["chosen on validation"])):
+        cells = (word for m in ("uar", "wa") for word in (percent(figures[m]), between(figures["interval"][m])))
+        table.add_row(name, *cells)
+    return table
