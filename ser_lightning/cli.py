@@ -30,6 +30,7 @@ class Verb:
     settings: str | None = None
     """The dataclass of the settings it takes beside a configuration (by position, after it) or beside words."""
     shown: str | None = None
+    usage: str = "[--conf DIR] [group=choice ...] [key=value ...]"
 
 
 SUMMARY = "ser_lightning.runs.summary:show"
@@ -66,6 +67,36 @@ VERBS = {
         "train and test every fold of a split, and pool the results",
         settings="ser_lightning.crossval.settings:Settings",
         shown="ser_lightning.crossval.summary:show",
+    ),
+    "compare": Verb(
+        "ser_lightning.reports.compare:compare",
+        "differences between systems tested on the same utterances, with intervals and tests",
+        takes="words",
+        settings="ser_lightning.reports.compare:Compare",
+        usage="A B [C ...] [key=value ...]",
+        shown="ser_lightning.reports.compare_show:show",
+    ),
+    "fuse": Verb(
+        "ser_lightning.reports.fuse:fuse",
+        "late fusion of logits, the weights chosen on validation",
+        takes="words",
+        settings="ser_lightning.reports.fuse:Fuse",
+        usage="A B [C ...] [key=value ...]",
+        shown="ser_lightning.reports.fuse_show:show",
+    ),
+    "report": Verb(
+        "ser_lightning.reports.report:report",
+        "one HTML file on runs, cross-validations and fusions, side by side",
+        takes="words",
+        settings="ser_lightning.reports.report:Report",
+        usage="A [B ...] [key=value ...]",
+    ),
+    "reproduce": Verb(
+        "ser_lightning.reproduce.reproduce:reproduce",
+        "`ser reproduce paper`: all rows of a published table, under its protocol and an honest one",
+        takes="words",
+        settings="ser_lightning.reproduce.settings:Settings",
+        usage="NAME [group=choice ...] [key=value ...]",
     ),
     "runs list": Verb("ser_lightning.runs.manage:list_runs", "the runs under runs_dir=...", takes="words"),
     "runs show": Verb("ser_lightning.runs.manage:show_run", "scores of a run, or how far it is", takes="run"),
@@ -125,14 +156,14 @@ def _dashed(flag: str) -> str:
 def _run(name: str, verb: Verb, options: argparse.Namespace, words: list[str]) -> int:
     if options.help:
         print(
-            f"usage: ser {name} {'RUN ' if verb.takes == 'run' else ''}[--conf DIR] [group=choice ...] [key=value ...]"
-            "\n\n"
+            f"usage: ser {name} {'RUN ' if verb.takes == 'run' else ''}{verb.usage}\n\n"
             f"{verb.help}\n\n"
             "  --conf DIR  a folder searched before the packaged conf/ (default: conf/ where you stand)\n"
             + "".join(f"  {_dashed(flag):<12}{text}\n" for flag, text in verb.flags.items())
             + "".join(f"  {key + '=...':<22}{text}\n" for key, text in _settings_docs(verb).items())
         )
-        print_choices(options.conf)
+        if "group=choice" in verb.usage:
+            print_choices(options.conf)
         return 0
     flags = {flag: getattr(options, flag) for flag in verb.flags}
     if verb.takes == "run":

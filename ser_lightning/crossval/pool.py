@@ -3,20 +3,16 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import numpy as np
-
 from ser_lightning.config.identity import RESULT_VERSION
 from ser_lightning.crossval.folder import CrossvalFolder, Fold
 from ser_lightning.crossval.plan import Plan
 from ser_lightning.errors import UserError
 from ser_lightning.evaluation.pooled import Pooled
 from ser_lightning.evaluation.predictions import Predictions
-from ser_lightning.evaluation.summary import summarise
+from ser_lightning.evaluation.summary import CHOSEN, LAST, ON_TEST, best_epochs, summarise
 from ser_lightning.files import write_json
 from ser_lightning.runs.endings import FINISHED
 from ser_lightning.runs.folder import RunFolder
-
-CHOSEN, LAST, ON_TEST = "chosen on validation", "last epoch", "selected on test"
 
 
 def pool(plan: Plan, folder: CrossvalFolder, folds: Sequence[Fold], runs: Mapping[str, RunFolder]) -> None:
@@ -37,7 +33,7 @@ def pool(plan: Plan, folder: CrossvalFolder, folds: Sequence[Fold], runs: Mappin
         last.write(folder.last_epoch)
         figures[LAST] = summarise(last)
     if all("selected_on_test" in run.read_result() for _, run in done):
-        figures[ON_TEST] = _on_test([run for _, run in done])
+        figures[ON_TEST] = best_epochs([run.read_result()["selected_on_test"] for _, run in done])
     write_json(folder.result, _result(plan, folder, folds, figures))
 
 
@@ -46,16 +42,6 @@ def _check_once(pooled: Pooled) -> None:
     if len(set(seen)) < len(seen):
         twice = sorted({name for seed, name in seen if seen.count((seed, name)) > 1})[:5]
         raise UserError(f"two folds test the same utterances ({', '.join(twice)}): the split's folds overlap")
-
-
-def _on_test(runs: Sequence[RunFolder]) -> dict[str, Any]:
-    """Mean and deviation over folds and seeds of each run's best test WA and, from its own epoch, best test UAR."""
-    found = [run.read_result()["selected_on_test"] for run in runs]
-    figures: dict[str, Any] = {"note": "best test epoch a fold, WA and UAR each from its own: not a fair figure"}
-    for name in ("uar", "wa"):
-        values = np.array([one[name] for one in found])
-        figures[name] = {"mean": float(values.mean()), "std": float(values.std(ddof=1)) if len(values) > 1 else None}
-    return figures
 
 
 def _result(plan: Plan, folder: CrossvalFolder, folds: Sequence[Fold], figures: dict[str, Any]) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from rich.table import Table
 
 from ser_lightning.console import console
 from ser_lightning.crossval.folder import CrossvalFolder
-from ser_lightning.crossval.pool import ON_TEST
+from ser_lightning.evaluation.summary import ON_TEST
 
 NAMES = {"uar": "UAR", "wa": "WA", "macro_f1": "macro F1"}
 

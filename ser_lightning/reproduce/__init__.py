@@ -1,0 +1,1 @@
+"""All rows of a published table: cross-validations and fusions, beside the figures that were published."""

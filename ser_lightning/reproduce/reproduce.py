@@ -1,0 +1,100 @@
+"""`ser reproduce NAME`: every row of a published table under its own protocol and an honest one."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ser_lightning.config.compose import compose
+from ser_lightning.config.schema import Config
+from ser_lightning.config.settings import taken
+from ser_lightning.config.sources import choices, search_path
+from ser_lightning.console import console
+from ser_lightning.crossval.crossval import IncompleteError, crossval
+from ser_lightning.crossval.settings import Settings as Crossval
+from ser_lightning.errors import ConfigError, UserError
+from ser_lightning.files import write_json, write_text
+from ser_lightning.reports.fuse import fuse
+from ser_lightning.reproduce.recipe import Protocol, Recipe, Row, recipe
+from ser_lightning.reproduce.settings import Settings
+from ser_lightning.reproduce.table import as_dict, markdown
+
+HALVES = "weights=[0.5,0.5]"
+"""The paper averages the logits of two branches that share nothing: of two trainings, then."""
+
+
+@dataclass(frozen=True)
+class Found:
+    """One row's cross-validation or fusion under one protocol; `result` is None where it failed, and `why` says why."""
+
+    protocol: Protocol
+    row: Row
+    result: dict[str, Any] | None
+    why: str = ""
+
+
+def reproduce(words: list[str]) -> list[Found]:
+    """Run what is not finished, print the tables, and write the files that are asked for.
+
+    Raises:
+        ConfigError: no such recipe, or words that no row can be composed with; before any training.
+        UserError: a row failed; the others are there.
+    """
+    settings, rest = taken(Settings, words)
+    if not rest or "=" in rest[0]:
+        raise ConfigError(f"ser reproduce: name what ({', '.join(choices('reproduce', search_path(None)))})")
+    chosen = recipe(rest[0], search_path(None))
+    configs = {
+        (protocol.name, row.name): compose([*chosen.base, *protocol.words, *row.words, *rest[1:]]).config
+        for protocol in chosen.protocols
+        for row in chosen.rows
+        if row.words
+    }
+    found = [one for protocol in chosen.protocols for one in _under(chosen, protocol, configs, settings)]
+    _tell(found, settings)
+    if failed := [f"{one.row.title}, {one.protocol.name}: {one.why}" for one in found if one.result is None]:
+        raise UserError("not all rows are there:\n  " + "\n  ".join(failed))
+    return found
+
+
+def _under(
+    chosen: Recipe, protocol: Protocol, configs: dict[tuple[str, str], Config], settings: Settings
+) -> list[Found]:
+    """All rows under one protocol, fused ones after those that are trained, in the recipe's order."""
+    ids: dict[str, str] = {}
+    found: dict[str, Found] = {}
+    for row in sorted(chosen.rows, key=lambda row: bool(row.fuse)):
+        console.rule(f"{protocol.name}: {row.title}")
+        try:
+            result = (
+                _fused(row, ids, configs[protocol.name, row.fuse[0]].runs_dir, settings)
+                if row.fuse
+                else _trained(configs[protocol.name, row.name], protocol, settings)
+            )
+            ids[row.name] = result["id"]
+            found[row.name] = Found(protocol, row, result)
+        except (IncompleteError, KeyError) as error:
+            why = f"{error} failed" if isinstance(error, KeyError) else str(error)
+            found[row.name] = Found(protocol, row, None, why)
+    return [found[row.name] for row in chosen.rows]
+
+
+def _trained(config: Config, protocol: Protocol, settings: Settings) -> dict[str, Any]:
+    asked = Crossval(settings.jobs, settings.seeds, protocol.selected_on_test, settings.crossval_dir)
+    return crossval(config, asked).read_result()
+
+
+def _fused(row: Row, ids: dict[str, str], runs_dir: str, settings: Settings) -> dict[str, Any]:
+    places = [f"runs_dir={runs_dir}", f"crossval_dir={settings.crossval_dir}", f"fusions_dir={settings.fusions_dir}"]
+    return dict(fuse([*(ids[name] for name in row.fuse), HALVES, *places]).result)
+
+
+def _tell(found: Sequence[Found], settings: Settings) -> None:
+    text = markdown(found)
+    print(text)
+    if settings.markdown:
+        write_text(Path(settings.markdown), text)
+        console.print(f"tables: {settings.markdown}", soft_wrap=True)
+    if settings.json:
+        write_json(Path(settings.json), [as_dict(one) for one in found])
+        console.print(f"figures: {settings.json}", soft_wrap=True)
