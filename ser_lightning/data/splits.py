@@ -120,7 +120,7 @@ class RandomKFold:
         test = {digest for digest in digests if fold[digest] == self.fold}
         validation = {digest for digest in digests if fold[digest] == (self.fold + 1) % self.k}
         if self.validation is not None:
-            rest = sorted((digest for digest in digests if digest not in test), key=label.__getitem__)
+            rest = {digest: label[digest] for digest in digests if digest not in test}
             validation = _share(rest, self.validation)
         return {
             row.id: "test" if row.digest in test else "validation" if row.digest in validation else "train"
@@ -131,12 +131,12 @@ class RandomKFold:
         return self.k
 
 
-def _share(digests: Sequence[str], share: float) -> set[str]:
-    """That share of recordings sorted by class, taken at even steps."""
+def _share(labels: Mapping[str, str], share: float) -> set[str]:
+    """The first recordings of each class, that share of it and one at least."""
     if not 0 < share < 1:
         raise UserError(f"split.validation={share}: must be a share above 0 and below 1, or null")
-    count = max(1, round(share * len(digests)))
-    return {digests[(2 * i + 1) * len(digests) // (2 * count)] for i in range(count)}
+    by_class = {label: [digest for digest in labels if labels[digest] == label] for label in set(labels.values())}
+    return {digest for found in by_class.values() for digest in found[: max(1, round(share * len(found)))]}
 
 
 def shuffled(units: Sequence[frozenset[str]], seed: int) -> list[frozenset[str]]:
