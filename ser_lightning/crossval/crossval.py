@@ -9,11 +9,10 @@ from ser_lightning.config.schema import Config
 from ser_lightning.console import console
 from ser_lightning.crossval.folder import CrossvalFolder
 from ser_lightning.crossval.plan import Plan, Task, plan
-from ser_lightning.crossval.pool import pool
+from ser_lightning.crossval.pool import IncompleteError, pool
 from ser_lightning.crossval.progress import Progress
 from ser_lightning.crossval.settings import Settings
 from ser_lightning.crossval.track import track
-from ser_lightning.errors import UserError
 from ser_lightning.runs.evaluate import evaluate
 from ser_lightning.runs.folder import RunFolder
 from ser_lightning.runs.lock import owned
@@ -24,9 +23,7 @@ from ser_lightning.runs.slots import Job, Slots, environments
 from ser_lightning.runs.train import make_learner, train
 from ser_lightning.training.stopping import StoppedError, StopRequest, on_signals
 
-
-class IncompleteError(UserError):
-    """Some runs failed; the others are pooled in a result that says so."""
+__all__ = ["IncompleteError", "crossval"]
 
 
 def crossval(config: Config, settings: Settings | None = None, stop: StopRequest | None = None) -> CrossvalFolder:

@@ -15,15 +15,20 @@ from ser_lightning.runs.endings import FINISHED
 from ser_lightning.runs.folder import RunFolder
 
 
+class IncompleteError(UserError):
+    """Some runs failed; the others are pooled in a result that says so."""
+
+
 def pool(plan: Plan, folder: CrossvalFolder, folds: Sequence[Fold], runs: Mapping[str, RunFolder]) -> None:
     """Write the pooled rows of the finished folds and, last, result.json.
 
     Raises:
-        UserError: no fold is finished, or two folds of one seed tested one utterance.
+        IncompleteError: no fold is finished.
+        UserError: two folds of one seed tested one utterance.
     """
     done = [(fold, runs[fold.run]) for fold in folds if fold.state == FINISHED]
     if not done:
-        raise UserError(f"{folder.path}: no fold has finished; see {folder.folds} and the runs' logs")
+        raise IncompleteError(f"{folder.path}: no fold has finished; see {folder.folds} and the runs' logs")
     pooled = Pooled.of((fold.fold, fold.seed, Predictions.read(run.predictions).part("test")) for fold, run in done)
     _check_once(pooled)
     figures: dict[str, Any] = {CHOSEN: summarise(pooled)}

@@ -14,6 +14,7 @@ from ser_lightning.data.batching import BalancedSampler, Batch, BucketSampler, U
 from ser_lightning.data.own_speaker import OwnSpeaker
 from ser_lightning.data.ragged import Mapped, Ragged, Resident, Rows, Source, Stored
 from ser_lightning.data.splits import Part
+from ser_lightning.errors import UserError
 from ser_lightning.features.store import Reader
 
 SHARE_OF_MEMORY = 0.5
@@ -94,6 +95,9 @@ class SERData(L.LightningDataModule):
         )
 
     def part(self, part: Part) -> Utterances:
+        """Raises UserError: the part was not given, as the test part is not to a training."""
+        if part not in self.parts:
+            raise UserError(f"the {part} part is closed here: what is given is {', '.join(self.parts)}")
         if part not in self._loaded:
             rows = self.parts[part]
             sources = {name: self._source(stream, rows) for name, stream in self.streams.items()}
