@@ -35,9 +35,11 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, real_speech: Path, ti
     return {"PATH": str(real_speech / "emodb"), "my.csv": str(tiny_corpus), "[angry,calm]": "[high,low]"}
 
 
-@pytest.mark.parametrize(
-    "command", [command for command in SER if "evaluate" not in command and "experiment=paper" not in command]
-)
+ELSEWHERE = ("evaluate", "experiment=paper", "crossval", "compare", "fuse", "report", "reproduce")
+"""Tested below, in test_real_speech.py and in tests/reproduce/."""
+
+
+@pytest.mark.parametrize("command", [c for c in SER if not any(word in c for word in ELSEWHERE)])
 def test_ser_commands(command: str, place: dict[str, str]) -> None:
     for name, meant in place.items():
         command = command.replace(name, meant)
@@ -48,6 +50,27 @@ def test_ser_commands(command: str, place: dict[str, str]) -> None:
         run = next(Path("runs").glob("*-*"))
         assert main(["evaluate", run.name]) == 0
         assert "test" in (run / "result.json").read_text()
+
+
+def test_from_crossval_to_an_opened_report(place: dict[str, str]) -> None:
+    """The section's commands in their order, each name taken from where the text says that it stands."""
+    section = TEXT.partition("## Cross-validation")[2].partition("\n## ")[0]
+    lines = [line.partition("  #")[0].strip() for line in section.splitlines() if line.startswith("ser ")]
+    assert [shlex.split(line)[1] for line in lines] == [
+        *["crossval"] * 2,
+        "compare",
+        "fuse",
+        "report",
+        *["reproduce"] * 2,
+    ]
+    for line in lines[:2]:
+        assert main([*shlex.split(line.replace("PATH", place["PATH"]))[1:], *QUICK, "tracking.mode=off"]) == 0
+    names = sorted(path.name for path in Path("crossval").iterdir())
+    for line in lines[2:5]:
+        assert main([*shlex.split(line)[1:2], *names]) == 0
+    page = Path("report.html").read_text(encoding="utf-8")
+    assert all(name in page for name in names)
+    assert len(list(Path("fusions").iterdir())) == 1
 
 
 def test_python_example(tmp_path: Path) -> None:
