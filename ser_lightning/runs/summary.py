@@ -14,18 +14,25 @@ def show(run: RunFolder) -> None:
     result = run.read_result()
     parts = [part for part in ("validation", "test") if part in result]
     labels = f" ({', '.join(result['labels'])})" if result["labels"] else ""
-    epochs = f"epoch {result['checkpoint']['epoch']} kept of {result['epochs']}"
-    console.print(f"\n[bold]{result['id']}[/bold]{labels}: {epochs}", soft_wrap=True, highlight=False)
+    console.print(f"\n[bold]{result['id']}[/bold]{labels}: {_chosen(result)}", soft_wrap=True, highlight=False)
     console.print(_table(result, parts))
-    for label, path in (
+    places = (
         ("confusion matrix", run.confusion(parts[-1])),
         ("learning curves", run.curves),
         ("predictions", run.predictions),
         ("result", run.result),
-    ):
-        console.print(f"{label}: {path}", soft_wrap=True)
+    )
+    for label, path in places:
+        if path.exists():
+            console.print(f"{label}: {path}", soft_wrap=True)
     if "test" not in result:
         console.print(f"next: ser evaluate {run.id}   scores the test part, once", soft_wrap=True)
+
+
+def _chosen(result: dict[str, Any]) -> str:
+    if "checkpoint" in result:
+        return f"epoch {result['checkpoint']['epoch']} kept of {result['epochs']}"
+    return f"chosen by {result['selected_by']}"
 
 
 def _table(result: dict[str, Any], parts: Sequence[str]) -> Table:

@@ -97,7 +97,7 @@ def _result(prepared: Prepared, run: RunFolder, facts: Facts, proof: Proof) -> d
         "labels": proof.labels,
         "manifest": prepared.corpus.manifest_digest,
         "classes": list(prepared.corpus.classes),
-        **facts,
         "seconds": sum(row["seconds"] or 0.0 for row in read_history(run.metrics)),
+        **facts,
         "validation": Predictions.read(run.predictions).scores().as_dict(),
     }
