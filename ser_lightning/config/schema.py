@@ -39,7 +39,7 @@ class Training:
     """Optimisation. Names shared with Lightning's Trainer mean what they mean there, or say where not."""
 
     learner: str = "lightning"
-    """What fits: lightning trains a network."""
+    """What fits: lightning trains a network, classical fits a support vector machine."""
     max_epochs: int = 40
     """Epochs at the most."""
     batch_size: int = 32

@@ -39,7 +39,8 @@ def pool(plan: Plan, folder: CrossvalFolder, folds: Sequence[Fold], runs: Mappin
         figures[LAST] = summarise(last)
     if all("selected_on_test" in run.read_result() for _, run in done):
         figures[ON_TEST] = best_epochs([run.read_result()["selected_on_test"] for _, run in done])
-    write_json(folder.result, _result(plan, folder, folds, figures))
+    selected = sorted({_selected_by(run.read_result()) for _, run in done})
+    write_json(folder.result, _result(plan, folder, folds) | {"selected_by": selected, "figures": figures})
 
 
 def _check_once(pooled: Pooled) -> None:
@@ -49,7 +50,12 @@ def _check_once(pooled: Pooled) -> None:
         raise UserError(f"two folds test the same utterances ({', '.join(twice)}): the split's folds overlap")
 
 
-def _result(plan: Plan, folder: CrossvalFolder, folds: Sequence[Fold], figures: dict[str, Any]) -> dict[str, Any]:
+def _selected_by(result: Mapping[str, Any]) -> str:
+    """What chose the weights: an epoch's validation score, or what a learner without epochs says."""
+    return str(result.get("checkpoint", result)["selected_by"])
+
+
+def _result(plan: Plan, folder: CrossvalFolder, folds: Sequence[Fold]) -> dict[str, Any]:
     missing = [{"fold": f.fold, "seed": f.seed, "reason": f.state} for f in folds if f.state != FINISHED]
     lack = [f"incomplete: {len(missing)} of {len(folds)} runs are missing"] if missing else []
     return {
@@ -64,5 +70,4 @@ def _result(plan: Plan, folder: CrossvalFolder, folds: Sequence[Fold], figures: 
         "classes": list(plan.base.corpus.classes),
         "folds": len({fold.fold for fold in folds}),
         "seeds": sorted({fold.seed for fold in folds}),
-        "figures": figures,
     }

@@ -19,6 +19,7 @@ def show(folder: CrossvalFolder) -> None:
     size = f"{result['folds']} folds, seeds {', '.join(map(str, result['seeds']))}"
     console.print(f"\n[bold]{result['id']}[/bold]{labels}: {size}", soft_wrap=True, highlight=False)
     console.print(_table(result["figures"]))
+    console.print(f"chosen by: {', '.join(result['selected_by'])}", soft_wrap=True)
     for label, path in (("confusion matrix", folder.confusion), ("folds", folder.folds), ("result", folder.result)):
         console.print(f"{label}: {path}", soft_wrap=True)
     console.print(f"next: ser report {folder.id}", soft_wrap=True)
@@ -26,7 +27,7 @@ def show(folder: CrossvalFolder) -> None:
 
 def _table(figures: Mapping[str, Any]) -> Table:
     caption = "in brackets: 95 % by resampling speakers; ± standard deviation over folds and seeds"
-    table = Table("checkpoint", "", "pooled", "over folds and seeds", caption=caption, caption_justify="left")
+    table = Table("weights", "", "pooled", "over folds and seeds", caption=caption, caption_justify="left")
     for chosen, found in figures.items():
         for i, (key, name) in enumerate(NAMES.items()):
             row = _on_test(found, key) if chosen == ON_TEST else _pooled(found, key)

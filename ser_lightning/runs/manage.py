@@ -62,7 +62,8 @@ def show_run(run: RunFolder, config: Config) -> None:
         summary.show(run)
         return
     rows = read_history(run.metrics)
-    console.print(f"{run.id}: {state(run)}, {len(rows)} of at most {config.training.max_epochs} epochs", soft_wrap=True)
+    epochs = f", {len(rows)} of at most {config.training.max_epochs} epochs" if rows else ""
+    console.print(f"{run.id}: {state(run)}{epochs}", soft_wrap=True)
     if rows:
         uars = [row["validation/uar"] or 0.0 for row in rows]
         console.print(f"validation UAR: last {uars[-1]:.3f}, best {max(uars):.3f} in epoch {uars.index(max(uars))}")

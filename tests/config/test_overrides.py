@@ -15,7 +15,7 @@ from ser_lightning.errors import ConfigError
         ("training=3", "such as training.max_epochs=3"),
         ("model=null", "write model.KEY=VALUE"),
         ("corpus=[a]", "write corpus.KEY=VALUE"),
-        ("features=", "features takes a choice (paper, small)"),
+        ("features=", "features takes a choice (compare, egemaps, paper, paper_small, small)"),
     ],
 )
 def test_a_group_with_a_value_is_told_how_values_are_given(word: str, advice: str) -> None:

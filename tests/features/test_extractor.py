@@ -9,6 +9,7 @@ import pytest
 
 from ser_lightning.config.components import TABLES
 from ser_lightning.features.extractor import extractor_key
+from ser_lightning.features.functionals import Functionals
 from ser_lightning.features.log_mel import LogMel
 from ser_lightning.features.mfcc import MFCC
 
@@ -56,11 +57,15 @@ def test_whether_it_is_a_spectrogram_is_no_part_of_the_key() -> None:
 
 
 def test_only_mel_bands_lie_along_frequency() -> None:
-    assert {cls.name: cls.spectrogram for cls in (MFCC, LogMel)} == {"mfcc": False, "log_mel": True}
+    assert {cls.name: cls.spectrogram for cls in (MFCC, LogMel, Functionals)} == {
+        "mfcc": False,
+        "log_mel": True,
+        "functionals": False,
+    }
 
 
 def test_table_names_are_the_extractors_own() -> None:
-    assert {f"{cls.__module__}:{cls.__name__}": cls.name for cls in (MFCC, LogMel)} == {
+    assert {f"{cls.__module__}:{cls.__name__}": cls.name for cls in (MFCC, LogMel, Functionals)} == {
         target: name for name, target in TABLES["extractor"].items()
     }
 

@@ -46,6 +46,7 @@ def test_what_a_run_leaves(run: RunFolder) -> None:
         "metrics.csv",
         "predictions.csv",
         "checkpoints/best.ckpt",
+        "checkpoints/last_epoch.ckpt",
         "checkpoints/fit.json",
         "attempt",
         ".lock",
