@@ -58,7 +58,7 @@ def _crossval(chosen: Plan, folder: CrossvalFolder, slots: list[dict[str, str]],
         chosen.base.fill(streams, chosen.base.corpus.utterances)
     jobs = [_job(task, progress.runs[task.run], folder.id) for task in progress.waiting]
     with progress, on_signals(stop):
-        Slots(slots, stop, progress).work(jobs)
+        Slots(slots, stop, progress).work(iter(jobs))
     if stop.reason:
         raise StoppedError(stop.reason, stop.exit_code)
     progress.report_failures()

@@ -4,7 +4,7 @@ import math
 import os
 import signal
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import wait
 from pathlib import Path
@@ -73,14 +73,18 @@ class Slots:
         self.environments, self.stop, self.watch = environments, stop, watch
         self.threads = max(1, len(os.sched_getaffinity(0)) // len(environments))
         self.running: dict[int, tuple[Job, Child]] = {}
-        self.kills, self.deadline = kernel_kills(), math.inf
+        self.asked: set[str] = set()
+        self.kills, self.deadline, self.more = kernel_kills(), math.inf, True
 
-    def work(self, jobs: Sequence[Job]) -> None:
-        """Run all jobs; none is begun after a stop request, which those that run are passed on."""
-        waiting = list(jobs)
+    def work(self, jobs: Iterator[Job | None]) -> None:
+        """Run jobs until there are no more; None means that there is none yet.
+
+        None is begun after a stop request, which those that run are passed on.
+        """
+        self.more = True
         try:
-            while self.running or (waiting and not self.stop.reason):
-                self._begin(waiting)
+            while self.running or (self.more and not self.stop.reason):
+                self._begin(jobs)
                 wait([child.process.sentinel for _, child in self.running.values()], timeout=TICK)
                 self._pass_on_stop()
                 self._collect()
@@ -89,10 +93,23 @@ class Slots:
             self._signal(signal.SIGKILL)
             self._collect()
 
-    def _begin(self, waiting: list[Job]) -> None:
+    def end(self, job: Job) -> None:
+        """Ask one job to stop; it ends as stopped."""
+        self.asked.add(job.name)
+        for running, child in self.running.values():
+            if running == job:
+                child.signal(signal.SIGTERM)
+
+    def _begin(self, jobs: Iterator[Job | None]) -> None:
         for slot, environment in enumerate(self.environments):
-            if waiting and slot not in self.running and not self.stop.reason:
-                job = waiting.pop(0)
+            if self.more and slot not in self.running and not self.stop.reason:
+                try:
+                    job = next(jobs)
+                except StopIteration:
+                    self.more = False
+                    return
+                if job is None:
+                    return
                 child = start(job.name, job.target, job.arguments, environment, self.threads, job.log)
                 self.running[slot] = (job, child)
                 self.watch.begun(job)
@@ -110,7 +127,9 @@ class Slots:
                 del self.running[slot]
                 child.alive.close()
                 before, self.kills = self.kills, kernel_kills()
-                self.watch.ended(job, reason(code, bool(self.stop.reason), self.kills > before))
+                stopped = bool(self.stop.reason) or job.name in self.asked
+                self.asked.discard(job.name)
+                self.watch.ended(job, reason(code, stopped, self.kills > before))
 
     def _signal(self, number: int) -> None:
         for _, child in self.running.values():

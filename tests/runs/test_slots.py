@@ -3,6 +3,7 @@
 import os
 import signal
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -47,7 +48,7 @@ def test_endings_are_told_apart_and_one_leaves_the_others(tmp_path: Path) -> Non
         "nan": "from ser_lightning.training.module import NonFiniteLossError as E; raise E('train loss is nan')",
         "bug": "1 / 0",
     }
-    Slots([dict(os.environ)] * 2, StopRequest(), seen).work(jobs(tmp_path, codes))
+    Slots([dict(os.environ)] * 2, StopRequest(), seen).work(iter(jobs(tmp_path, codes)))
     assert seen.reasons.pop("killed").startswith("killed by SIGKILL")
     assert seen.reasons == {
         "well": "finished",
@@ -72,16 +73,33 @@ def test_a_stop_ends_what_runs_and_begins_nothing(tmp_path: Path) -> None:
 
     seen = Stopping()
     Slots([dict(os.environ)], stop, seen).work(
-        jobs(tmp_path, dict.fromkeys(("first", "second"), "import time; time.sleep(100)"))
+        iter(jobs(tmp_path, dict.fromkeys(("first", "second"), "import time; time.sleep(100)")))
     )
     assert (seen.began, seen.reasons) == (["first"], {"first": "stopped"})
     assert time.monotonic() - began < 30
 
 
+def test_one_is_asked_to_stop_and_jobs_may_come_later(tmp_path: Path) -> None:
+    """`slow` is ended while `late` has not come yet; the others end as they would."""
+    slow, quick, late = jobs(tmp_path, {"slow": "import time; time.sleep(100)", "quick": "pass", "late": "pass"})
+    seen = Seen()
+    slots = Slots([dict(os.environ)] * 2, StopRequest(), seen)
+
+    def coming() -> Iterator[Job | None]:
+        yield from (slow, quick)
+        while "quick" not in seen.reasons:
+            yield None
+        slots.end(slow)
+        yield late
+
+    slots.work(coming())
+    assert seen.reasons == {"slow": "stopped", "quick": "finished", "late": "finished"}
+
+
 def test_a_slot_has_its_environment_and_share_of_cores(tmp_path: Path) -> None:
     outer = [os.environ | {"SLOT": "left"}, os.environ | {"SLOT": "right"}]
     code = "import os, time, torch; print(os.environ['SLOT'], torch.get_num_threads()); time.sleep(1)"
-    Slots(outer, StopRequest(), Seen()).work(jobs(tmp_path, {"a": code, "b": code}))
+    Slots(outer, StopRequest(), Seen()).work(iter(jobs(tmp_path, {"a": code, "b": code})))
     share = max(1, len(os.sched_getaffinity(0)) // 2)
     found = {(tmp_path / f"{name}.log").read_text().strip() for name in "ab"}
     assert found == {f"left {share}", f"right {share}"}
