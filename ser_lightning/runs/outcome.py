@@ -1,5 +1,7 @@
 """What training and evaluation make of logits: rows, pictures, and what W&B is told."""
 
+import resource
+import sys
 from collections.abc import Sequence
 from typing import Any
 
@@ -44,6 +46,14 @@ def find_device(training: Training) -> torch.device:
         # Lightning would go on in bfloat16 with a warning.
         raise UserError("training.precision=16-mixed needs a GPU; on a CPU use bf16-mixed or 32")
     return device
+
+
+def peak_memory(device: torch.device) -> float:
+    """MiB that this process held at the most: on the device where that is a GPU, else resident."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device) / 2**20
+    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return most / 2**20 if sys.platform == "darwin" else most / 2**10  # bytes there, KiB on Linux
 
 
 def rows_of(prepared: Prepared, parts: Assignment, part: Part, logits: NDArray[np.float64]) -> Predictions:

@@ -1,8 +1,9 @@
 """What every run needs before a model: the corpus scanned, the split proven, the features in the store."""
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
@@ -32,6 +33,8 @@ class Prepared:
 
     config: Config
     corpus: Corpus
+    extracted: Counter[str] = field(default_factory=Counter, compare=False)
+    """Utterances whose features were computed so far, by stream, because the store lacked them."""
 
     @property
     def run_id(self) -> str:
@@ -89,7 +92,9 @@ class Prepared:
     def _fill(self, extractors: Mapping[str, Extractor], utterances: Sequence[Utterance]) -> dict[str, int]:
         with one_thread():
             items = [(u.digest, u.path) for u in utterances]
-            return fill(self.store, extractors, items, workers=self.config.extraction_workers)
+            computed = fill(self.store, extractors, items, workers=self.config.extraction_workers)
+        self.extracted.update(computed)
+        return computed
 
     def data(self, parts: Assignment, wanted: Sequence[Part], streams: Sequence[str], device: torch.device) -> SERData:
         """Batches of the wanted parts, whose features are filled first."""

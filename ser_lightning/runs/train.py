@@ -1,5 +1,6 @@
 """`ser train`: from a configuration to a finished run folder."""
 
+import time
 from dataclasses import asdict, replace
 from typing import Any
 
@@ -16,12 +17,12 @@ from ser_lightning.files import write_json
 from ser_lightning.runs.folder import RunFolder
 from ser_lightning.runs.lock import owned
 from ser_lightning.runs.logs import logged_to
-from ser_lightning.runs.outcome import draw, find_device, rows_of, wandb_identity
+from ser_lightning.runs.outcome import draw, find_device, peak_memory, rows_of, wandb_identity
 from ser_lightning.runs.prepare import Prepared, prepare
 from ser_lightning.runs.ranks import fit_in_ranks
 from ser_lightning.tracking.wandb import log_scores, tracked
 from ser_lightning.training.history import read_history
-from ser_lightning.training.learner import Facts, Learner
+from ser_lightning.training.learner import Learner
 from ser_lightning.training.stopping import StopRequest
 
 
@@ -60,13 +61,15 @@ def _train(prepared: Prepared, run: RunFolder, device: torch.device, stop: StopR
         fit_in_ranks(config, run.path, stop)
     with tracked(config.tracking, identity, asdict(config), run.path) as logger:
         facts = learner.fit(data, run.checkpoints, logger, stop)
+        start = time.monotonic()
         found = rows_of(prepared, parts, "validation", learner.predict(data, "validation"))
+        measured = {"latency": (time.monotonic() - start) / len(found.ids), "memory": peak_memory(device)}
         found.write(run.predictions)
         draw(run, found, "validation", proof.labels)
         if history := read_history(run.metrics):
             curves_png(run.curves, history, facts["checkpoint"]["epoch"], run.id)
         log_scores(logger, "validation", found.scores(), classes, run.confusion("validation"))
-    write_json(run.result, _result(prepared, run, facts, proof))
+    write_json(run.result, _result(prepared, run, dict(facts) | measured, proof))
 
 
 def fit_rank(config: Config, run: RunFolder, rank: int) -> None:
@@ -89,7 +92,7 @@ def make_learner(prepared: Prepared) -> Learner:
     return learner(prepared.config, prepared.shapes, prepared.corpus.classes)  # type: ignore[no-any-return]
 
 
-def _result(prepared: Prepared, run: RunFolder, facts: Facts, proof: Proof) -> dict[str, Any]:
+def _result(prepared: Prepared, run: RunFolder, facts: dict[str, Any], proof: Proof) -> dict[str, Any]:
     return {
         "id": run.id,
         "result_version": RESULT_VERSION,
@@ -97,6 +100,7 @@ def _result(prepared: Prepared, run: RunFolder, facts: Facts, proof: Proof) -> d
         "labels": proof.labels,
         "manifest": prepared.corpus.manifest_digest,
         "classes": list(prepared.corpus.classes),
+        "extracted": dict(prepared.extracted),
         "seconds": sum(row["seconds"] or 0.0 for row in read_history(run.metrics)),
         **facts,
         "validation": Predictions.read(run.predictions).scores().as_dict(),
