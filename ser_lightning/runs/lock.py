@@ -12,6 +12,10 @@ from typing import TextIO
 from ser_lightning.errors import UserError
 
 
+class TakenError(UserError):
+    """Another process is at work there."""
+
+
 @contextmanager
 def owned(path: Path) -> Iterator[None]:
     """Own the lock file `path`, which stays, empty, when the block ends; a dead owner of this host is no owner.
@@ -20,7 +24,8 @@ def owned(path: Path) -> Iterator[None]:
     of an owner on another host is believed until a person removes the file.
 
     Raises:
-        UserError: another process has it; host and process number are named.
+        TakenError: another process has it; host and process number are named.
+        UserError: the file system has no locks.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("a+", encoding="utf-8") as file:
@@ -70,8 +75,8 @@ def _write(file: TextIO, text: str) -> None:
     file.flush()
 
 
-def _taken(path: Path, owner: dict[str, str]) -> UserError:
-    return UserError(
+def _taken(path: Path, owner: dict[str, str]) -> TakenError:
+    return TakenError(
         f"{path.parent}: process {owner.get('pid', '?')} on {owner.get('host', '?')} is working on this run; "
         f"wait for it, or remove {path} if that process is gone"
     )

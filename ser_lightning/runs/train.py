@@ -54,7 +54,9 @@ def _train(prepared: Prepared, run: RunFolder, device: torch.device, stop: StopR
     console.print(proof.table())
     data = prepared.data(parts, ("train", "validation"), learner.streams, device)
     ranks = f", {config.training.devices} ranks" if config.training.devices > 1 else ""
-    console.print(f"run {run.id}: {learner.size}, on {device}{ranks}, features {data.place}", soft_wrap=True)
+    console.print(
+        f"run {run.id}: {learner.parameters:,} parameters, on {device}{ranks}, features {data.place}", soft_wrap=True
+    )
     identity = wandb_identity(prepared, run, proof)
     if ranks:
         # What they leave is a finished fit, which the learner loads below instead of training.

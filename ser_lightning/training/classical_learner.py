@@ -53,8 +53,8 @@ class ClassicalLearner:
         _check_normalise(self.streams[0], config.features[self.streams[0]]["normalise"])
 
     @property
-    def size(self) -> str:
-        return f"{self.model.parameters:,} parameters"
+    def parameters(self) -> int:
+        return self.model.parameters
 
     def fit(self, data: SERData, folder: Path, logger: Logger | None, stop: StopRequest) -> Facts:
         """Leaves `folder/NAME.npz` and `NAME.json` of each fit; one that is there is not made again."""

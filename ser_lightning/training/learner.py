@@ -24,8 +24,8 @@ class Learner(Protocol):
         """The streams it reads; features of others are not computed."""
 
     @property
-    def size(self) -> str:
-        """How large it is, for people."""
+    def parameters(self) -> int:
+        """How many numbers are learnt."""
 
     def fit(self, data: SERData, folder: Path, logger: Logger | None, stop: StopRequest) -> Facts:
         """Fit on `train`, choose on `validation`, save to `folder`, end up as what was chosen.

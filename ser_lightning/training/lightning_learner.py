@@ -58,11 +58,7 @@ class LightningLearner:
         self.module = self._module()
 
     @property
-    def size(self) -> str:
-        return f"{self._parameters:,} parameters"
-
-    @property
-    def _parameters(self) -> int:
+    def parameters(self) -> int:
         return sum(p.numel() for p in self.model.parameters() if p.requires_grad)
 
     def fit(self, data: SERData, folder: Path, logger: Logger | None, stop: StopRequest) -> Facts:
@@ -88,7 +84,7 @@ class LightningLearner:
             trainer.fit(self.module, data, ckpt_path=str(last) if last.exists() else None, weights_only=True)
         epoch = torch.load(folder / "best.ckpt", weights_only=True)["epoch"]
         chosen = {"epoch": epoch, "selected_by": "validation.uar"}
-        return {"parameters": self._parameters, "epochs": trainer.current_epoch, "checkpoint": chosen}
+        return {"parameters": self.parameters, "epochs": trainer.current_epoch, "checkpoint": chosen}
 
     def load(self, folder: Path, state: str = "best") -> None:
         """Take the weights and normalisation statistics of `folder/best.ckpt`, or of another state."""

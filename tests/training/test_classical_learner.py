@@ -88,7 +88,7 @@ def test_equals_scikit_learns_grid_search(parts: dict[Part, tuple[Any, PartRows]
         expected = reference.decision_function(parts[predicted][0].double().numpy())
         np.testing.assert_allclose(learner.predict(data_of(parts), predicted), expected, rtol=0, atol=1e-9)
     assert facts["parameters"] == 3 * (DIM + 1)
-    assert learner.size == "18 parameters"
+    assert learner.parameters == 18
     json.dumps(facts, allow_nan=False)
 
 
