@@ -1,9 +1,9 @@
 """What figures side by side must not be read without."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from ser_lightning.reports.system import System
-from ser_lightning.runs.vault import FILE, configurations, looks, looks_at
+from ser_lightning.runs.vault import FILE, configurations, looks_at, recordings_of
 
 
 def caveats(systems: Mapping[str, System]) -> list[str]:
@@ -32,10 +32,17 @@ def _incomplete(systems: Mapping[str, System]) -> list[str]:
 def _looks(systems: Mapping[str, System]) -> list[str]:
     """From the vaults beside the runs; how many looked matters when the best of them is picked."""
     runs = [run for system in systems.values() for members in system.runs.values() for run in members]
-    vaults = sorted({run.path.parent for run in runs if (run.path.parent / FILE).exists()})
-    config = next((run.read_config() for run in runs if vaults and run.config.exists()), None)
-    if config is None:
-        return []
-    speakers = {speaker for system in systems.values() for speaker in system.pooled.rows.speakers}
-    found = [look for vault in vaults for look in looks_at(looks(vault), config.corpus["name"], speakers)]
-    return [f"looks at these speakers as test speakers so far: by {configurations(found)} configurations"]
+    recordings = {digest for run in runs for digest in recordings_of(run)}
+    found = [look for folder in sorted({run.path.parent for run in runs}) for look in looks_at(folder, recordings)]
+    said = [f"looks at these test recordings so far: by {configurations(found)} configurations"] if found else []
+    looked = {look.run for look in found}
+    lost = [letter for letter, system in systems.items() if not _recorded(system, looked)]
+    if lost:
+        said.append(f"NOT ALL LOOKS ARE RECORDED: none of {', '.join(lost)} stands in {FILE} beside the runs")
+    return said
+
+
+def _recorded(system: System, looked: Collection[str]) -> bool:
+    """Whether the system's own looks are in the vault: a fusion's under its own name."""
+    own = {system.name} if system.kind == "fusion" else {run.id for found in system.runs.values() for run in found}
+    return own <= set(looked)

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 
@@ -15,7 +15,7 @@ from ser_lightning.reports.named import opened
 from ser_lightning.reports.places import Places
 from ser_lightning.reports.system import System, open_system
 from ser_lightning.reports.weights import given, parts_of
-from ser_lightning.runs.vault import Look, configuration_of, digest_of, record
+from ser_lightning.runs.vault import configuration_of, digest_of, record
 
 
 @dataclass(frozen=True)
@@ -50,6 +50,7 @@ def fuse(words: list[str]) -> System:
     found = folds(members)
     _record(path.name, members, found, fixed or [parts] * len(members))
     told = {"members": [member.name for member in members], "weights": settings.weights, "step": settings.step}
+    told["runs_dir"] = sorted({str(run.path.parent) for fold in found for run in fold.runs})
     write(path, members, found, [fold.weights(fixed, parts) for fold in found], told)
     return open_system(str(path), settings)
 
@@ -75,8 +76,6 @@ def _record(name: str, members: Sequence[System], found: Sequence[Fold], weights
     configs = [run.read_config() for run in found[0].runs]
     # Sorted with their weights: the order of names makes no other configuration.
     digest = digest_of(json.dumps(sorted(zip(map(configuration_of, configs), weights, strict=True))))
-    own = replace(configs[0], experiment=None)
     for fold in found:
-        look = Look.now(name, digest, "fusion", own, labels_of(members), fold.test_speakers)
         for runs_dir in sorted({run.path.parent for run in fold.runs}):
-            record(runs_dir, look)
+            record(fold.runs[0], runs_dir, name, digest, "fusion", labels_of(members))

@@ -17,7 +17,7 @@ from ser_lightning.runs.logs import logged_to
 from ser_lightning.runs.outcome import draw, find_device, rows_of, wandb_identity
 from ser_lightning.runs.prepare import Prepared, prepare
 from ser_lightning.runs.train import make_learner
-from ser_lightning.runs.vault import Look, configuration_of, record
+from ser_lightning.runs.vault import configuration_of, record
 from ser_lightning.tracking.wandb import log_scores, tracked
 
 
@@ -47,7 +47,8 @@ def _evaluate(run: RunFolder, config: Config) -> None:
     learner.load(run.checkpoints)
     data = prepared.data(parts, ("test",), learner.streams, device)
     identity = wandb_identity(prepared, run, proof)
-    _record_look(run, config, proof)
+    kind = "every epoch" if config.training.keep_epochs else "chosen on validation"
+    record(run, run.path.parent, run.id, configuration_of(config), kind, proof.labels)
     found = rows_of(prepared, parts, "test", learner.predict(data, "test"))
     draw(run, found, "test", proof.labels)
     beside = score_beside(run, learner, data, found)
@@ -83,10 +84,3 @@ def _proven(run: RunFolder, prepared: Prepared) -> tuple[Assignment, Proof]:
     if proof.as_dict() != json.loads(run.proof.read_text(encoding="utf-8")):
         raise changed
     return parts, proof
-
-
-def _record_look(run: RunFolder, config: Config, proof: Proof) -> None:
-    """Before predicting: a look that fails half-way has still been one."""
-    kind = "every epoch" if config.training.keep_epochs else "chosen on validation"
-    look = Look.now(run.id, configuration_of(config), kind, config, proof.labels, proof.speakers["test"])
-    record(run.path.parent, look)

@@ -89,6 +89,8 @@ class Shelf:
         self.write_yaml(path / "config.yaml", config | {"seed": place[1]})
         self.write_json(path / "environment.json", self.environment(study))
         self.write_json(path / "split_proof.json", self.proof(study, place[0]))
+        speaker = f"s{place[0]:02d}"
+        self.write_csv(path / "split.csv", [{"id": speaker, "speaker": speaker, "digest": speaker, "part": "test"}])
         if study.epochs:
             self.write_csv(path / "metrics.csv", self.history(study))
             self.write_json(path / "result.json", {"checkpoint": {"epoch": study.epochs // 2}})
@@ -176,7 +178,11 @@ class Shelf:
         for fold, seed in places:
             row = {"time": f"2026-01-0{1 + seed}T10:{fold:02d}:00+00:00", "run": run_id(study, (fold, seed))}
             row |= {"configuration": study.name[-12:], "kind": "chosen checkpoint", "experiment": "emodb_fused"}
-            rows.append(row | {"corpus": "emodb", "labels": "; ".join(study.labels), "test_speakers": f"s{fold:02d}"})
+            speaker = f"s{fold:02d}"
+            row |= {"corpus": "emodb", "labels": "; ".join(study.labels), "test_speakers": f'["{speaker}"]'}
+            rows.append(row | {"test_part": speaker})
+            (path.parent / "test_parts").mkdir(parents=True, exist_ok=True)
+            (path.parent / "test_parts" / speaker).write_text(f"{speaker}\n")
         self.write_csv(path, rows)
 
     def write_json(self, path: Path, value: object) -> None:

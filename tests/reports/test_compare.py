@@ -20,7 +20,8 @@ from ser_lightning.evaluation.pooled import Pooled
 from ser_lightning.files import read_csv
 from ser_lightning.reports.compare import compare, show
 from ser_lightning.reports.comparison import Comparison, Difference, Outcome, adjusted
-from ser_lightning.runs.vault import Look, record
+from ser_lightning.runs.folder import RunFolder
+from ser_lightning.runs.vault import record
 
 
 def beside(name: str) -> ModuleType:
@@ -259,8 +260,15 @@ def test_the_files_and_the_terminal_say_the_same(
 
 
 def test_looks_by_other_configurations_are_counted(maker: Any, two: Comparison) -> None:
+    runs = maker.root / "runs"
+    tested = sorted(path for path in runs.glob("*/split.csv"))
     for configuration in ("one", "two", "two"):
-        record(maker.root / "runs", Look("now", "r", configuration, "chosen", "", "table", "", "s0 s9"))
-    record(maker.root / "runs", Look("now", "r", "three", "chosen", "", "table", "", "s9"))
+        for path in tested:
+            record(RunFolder(path.parent), runs, path.parent.name, configuration, "chosen on validation", [])
     found = compare(["good", "poor", *maker.places])
-    assert found.caveats == ["looks at these speakers as test speakers so far: by 2 configurations"]
+    assert found.caveats == ["looks at these test recordings so far: by 2 configurations"]
+
+
+def test_looks_that_are_not_recorded_are_said(maker: Any, two: Comparison) -> None:
+    found = compare(["good", "poor", *maker.places])
+    assert found.caveats == ["NOT ALL LOOKS ARE RECORDED: none of A, B stands in test_looks.csv beside the runs"]

@@ -149,8 +149,8 @@ def test_looks_are_recorded_before_anything_is_scored(maker: Any, monkeypatch: p
         fuse(["a", "b", *maker.places])
     monkeypatch.undo()
     before = looks(maker.root / "runs")
-    assert [(look.kind, look.corpus, look.test_speakers) for look in before] == [
-        ("fusion", "table", f"s{i}") for i in range(6)
+    assert [(look.kind, look.corpus, look.speakers) for look in before] == [
+        ("fusion", "table", [f"s{i}"]) for i in range(6)
     ]
     assert len({look.configuration for look in before}) == 1
     found = fuse(["a", "b", *maker.places])

@@ -143,7 +143,7 @@ def test_looks_of_other_configurations_at_the_same_speakers_count(shelf: Shelf) 
     shelf.look(other, [(0, 0), (1, 0)])
     shelf.look(elsewhere, [(9, 0)])  # a speaker whom `mine` does not test
     text = Outline(written(shelf, mine.name)).text
-    assert "2 configurations looked at some of these test speakers, 7 times in all" in text
+    assert "2 configurations looked at some of these test recordings, 7 times in all" in text
     assert "000000000003" not in text
 
 
@@ -209,7 +209,7 @@ def test_a_fusion_shows_members_and_weights(shelf: Shelf) -> None:
     assert "first 9 12.5 10.0 to 20.0 50.0" in text and "second 9 37.5" in text
     assert "A fusion trains nothing" in text
     assert "ser fuse first second step=0.25" in text
-    assert "1 configuration looked at some of these test speakers, 3 times" in text
+    assert "1 configuration looked at some of these test recordings, 3 times" in text
 
 
 def test_differences_between_configurations_come_first(shelf: Shelf) -> None:

@@ -1,4 +1,4 @@
-"""How often the test speakers were looked at, and by how many configurations."""
+"""How often the test recordings were looked at, and by how many configurations."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from itertools import groupby
 
 from ser_lightning.reports.html.folds import run_ids
 from ser_lightning.reports.html.subject import Subject
-from ser_lightning.runs.vault import Look, configurations, looks, looks_at
+from ser_lightning.runs.vault import Look, configurations, looks_at, recordings_of
 
 
 @dataclass(frozen=True)
@@ -31,13 +31,13 @@ class Seen:
     rows: list[Look]
     configurations: int
     by_subject: dict[str, tuple[int, int]]
-    """System's letter -> (looks at any of its test speakers, configurations that looked)."""
+    """System's letter -> (looks at any of its test recordings, configurations that looked)."""
     unrecorded: list[str]
     """Letters of systems of which no look was found."""
 
 
 def seen(subjects: Sequence[Subject]) -> Seen:
-    """Every recorded look at any test speaker of the systems, in the runs' folders."""
+    """Every recorded look at any test recording of the systems, in the runs' folders."""
     at = {one.key: _looks_at(one) for one in subjects}
     rows = sorted({look for found in at.values() for look in found}, key=lambda look: (look.time, look.run))
     ordered = sorted(rows, key=lambda look: (look.configuration, look.kind, look.time))
@@ -56,8 +56,8 @@ def seen(subjects: Sequence[Subject]) -> Seen:
 
 def _looks_at(subject: Subject) -> list[Look]:
     folders = {run.path.parent for runs in subject.system.runs.values() for run in runs}
-    found = [look for folder in sorted(folders) for look in looks(folder)]
-    return looks_at(found, subject.corpus, subject.system.pooled.rows.speakers)
+    recordings = {digest for runs in subject.system.runs.values() for run in runs for digest in recordings_of(run)}
+    return [look for folder in sorted(folders) for look in looks_at(folder, recordings)]
 
 
 def _keys(subjects: Sequence[Subject], configuration: str, rows: Sequence[Look]) -> str:
