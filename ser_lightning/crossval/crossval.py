@@ -39,12 +39,12 @@ def crossval(config: Config, settings: Settings | None = None, stop: StopRequest
     slots = environments(device, settings.jobs, config.training.devices)
     chosen = plan(prepare(config), settings)
     folder = CrossvalFolder(Path(settings.crossval_dir) / chosen.id)
-    if folder.complete:
-        console.print(f"cross-validation {folder.id} is finished already", soft_wrap=True)
-        return folder
     with owned(folder.lock), logged_to(folder.log):
-        if not folder.complete:  # by another process, since it was asked above
+        if folder.complete:
+            console.print(f"cross-validation {folder.id} is finished already", soft_wrap=True)
+        else:
             _crossval(chosen, folder, slots, stop or StopRequest())
+        track(chosen.base, folder)
     return folder
 
 
@@ -68,14 +68,13 @@ def _crossval(chosen: Plan, folder: CrossvalFolder, slots: list[dict[str, str]],
             f"{progress.failed} of {len(chosen.tasks)} runs failed: {folder.result} is marked incomplete; the same "
             "command again tries only those"
         )
-    track(chosen.base, folder)
 
 
 def _job(task: Task, run: RunFolder, group: str) -> Job:
     config = task.prepared.config
     tracking = replace(config.tracking, group=config.tracking.group or group, job_type="fold")
     tree = asdict(replace(config, tracking=tracking))
-    return Job(task.run, _train_and_test, (tree, str(run.config)), run.path / "logs" / "process.log")
+    return Job(task.run, _train_and_test, (tree, str(run.config)), run.process_log)
 
 
 def _train_and_test(tree: dict[str, Any], source: str) -> None:

@@ -34,7 +34,7 @@ class CrossvalFolder:
         self.config, self.environment = path / "config.yaml", path / "environment.json"
         self.folds, self.predictions = path / "folds.csv", path / "predictions.csv"
         self.last_epoch, self.result = path / "predictions_last_epoch.csv", path / "result.json"
-        self.attempt = path / "attempt"
+        self.attempt, self.tracked = path / "attempt", path / "tracked"
         self.log, self.confusion = path / "crossval.log", path / "confusion.png"
 
     @property
@@ -52,6 +52,7 @@ class CrossvalFolder:
     def begin(self, config: Config) -> None:
         write_text(self.config, OmegaConf.to_yaml(OmegaConf.create(asdict(config))))
         write_json(self.environment, environment())
+        self.tracked.unlink(missing_ok=True)
         if not self.attempt.exists():
             write_text(self.attempt, f"{self.id}-{secrets.token_hex(3)}\n")
 

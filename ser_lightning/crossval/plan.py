@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from ser_lightning.config.components import load, target
 from ser_lightning.config.schema import Config
 from ser_lightning.crossval.settings import Settings
 from ser_lightning.data.proof import LeakError, Proof
@@ -52,7 +53,7 @@ def plan(base: Prepared, settings: Settings) -> Plan:
     """Every fold and seed.
 
     Raises:
-        UserError: one fold was asked for, or there are no seeds.
+        UserError: one fold was asked for, there are no seeds, or epochs are to be selected where there are none.
         LeakError: a fold's parts share what they must not; the fold is named.
     """
     config = base.config
@@ -63,6 +64,10 @@ def plan(base: Prepared, settings: Settings) -> Plan:
         )
     if settings.seeds < 1:
         raise UserError(f"seeds={settings.seeds}: must be at least 1")
+    if settings.selected_on_test and not _has_epochs(config.training.learner):
+        raise UserError(
+            f"selected_on_test: training.learner={config.training.learner} has no epochs to select; leave it out"
+        )
     count = base.splitter.folds(base.corpus.utterances)
     proofs = [_proof(base, fold) for fold in range(count)]
     seeds = range(config.seed, config.seed + settings.seeds)
@@ -70,6 +75,10 @@ def plan(base: Prepared, settings: Settings) -> Plan:
         Task(fold, seed, _one(base, settings, fold, seed), proofs[fold]) for seed in seeds for fold in range(count)
     ]
     return Plan(base, tasks)
+
+
+def _has_epochs(learner: str) -> bool:
+    return bool(getattr(load(target("learner", learner)), "has_epochs", True))
 
 
 def _proof(base: Prepared, fold: int) -> Proof:

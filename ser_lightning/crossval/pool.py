@@ -7,6 +7,7 @@ from ser_lightning.config.identity import RESULT_VERSION
 from ser_lightning.crossval.folder import CrossvalFolder, Fold
 from ser_lightning.crossval.plan import Plan
 from ser_lightning.errors import UserError
+from ser_lightning.evaluation.pictures import confusion_png
 from ser_lightning.evaluation.pooled import Pooled
 from ser_lightning.evaluation.predictions import Predictions
 from ser_lightning.evaluation.summary import CHOSEN, LAST, ON_TEST, best_epochs, summarise
@@ -39,6 +40,9 @@ def pool(plan: Plan, folder: CrossvalFolder, folds: Sequence[Fold], runs: Mappin
         figures[LAST] = summarise(last)
     if all("selected_on_test" in run.read_result() for _, run in done):
         figures[ON_TEST] = best_epochs([run.read_result()["selected_on_test"] for _, run in done])
+    labels = [*plan.labels, *_incomplete(folds)]
+    title = ", ".join([f"{folder.id}: pooled test", *labels])
+    confusion_png(folder.confusion, pooled.rows.scores(), pooled.rows.classes, title)
     selected = sorted({_selected_by(run.read_result()) for _, run in done})
     write_json(folder.result, _result(plan, folder, folds) | {"selected_by": selected, "figures": figures})
 
@@ -55,9 +59,13 @@ def _selected_by(result: Mapping[str, Any]) -> str:
     return str(result.get("checkpoint", result)["selected_by"])
 
 
+def _incomplete(folds: Sequence[Fold]) -> list[str]:
+    missing = sum(fold.state != FINISHED for fold in folds)
+    return [f"incomplete: {missing} of {len(folds)} runs are missing"] if missing else []
+
+
 def _result(plan: Plan, folder: CrossvalFolder, folds: Sequence[Fold]) -> dict[str, Any]:
     missing = [{"fold": f.fold, "seed": f.seed, "reason": f.state} for f in folds if f.state != FINISHED]
-    lack = [f"incomplete: {len(missing)} of {len(folds)} runs are missing"] if missing else []
     return {
         "id": folder.id,
         "kind": "crossval",
@@ -65,7 +73,7 @@ def _result(plan: Plan, folder: CrossvalFolder, folds: Sequence[Fold]) -> dict[s
         "complete": not missing,
         "missing": missing,
         "experiment": plan.base.config.experiment,
-        "labels": plan.labels + lack,
+        "labels": [*plan.labels, *_incomplete(folds)],
         "manifest": plan.base.corpus.manifest_digest,
         "classes": list(plan.base.corpus.classes),
         "folds": len({fold.fold for fold in folds}),

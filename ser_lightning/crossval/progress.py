@@ -60,10 +60,10 @@ class Progress:
         """A failed run's reason and its log's end; the last word of a person who has not looked."""
         for fold in self.folds:
             if fold.state != FINISHED:
-                where = self.runs[fold.run].path
+                where = self.runs[fold.run].process_log
                 end = "\n  ".join(["", *fold.reason.splitlines()])
                 console.print(
-                    f"fold {fold.fold}, seed {fold.seed}: {fold.state}; the end of its log in {where}:{end}",
+                    f"fold {fold.fold}, seed {fold.seed}: {fold.state}; the end of {where}:{end}",
                     style="yellow",
                     markup=False,
                     highlight=False,

@@ -7,7 +7,7 @@ from rich.table import Table
 
 from ser_lightning.console import console
 from ser_lightning.crossval.folder import CrossvalFolder
-from ser_lightning.evaluation.summary import ON_TEST
+from ser_lightning.evaluation.summary import CHOSEN, ON_TEST, selection
 
 NAMES = {"uar": "UAR", "wa": "WA", "macro_f1": "macro F1"}
 
@@ -18,8 +18,9 @@ def show(folder: CrossvalFolder) -> None:
     labels = f" ({', '.join(result['labels'])})" if result["labels"] else ""
     size = f"{result['folds']} folds, seeds {', '.join(map(str, result['seeds']))}"
     console.print(f"\n[bold]{result['id']}[/bold]{labels}: {size}", soft_wrap=True, highlight=False)
-    console.print(_table(result["figures"]))
-    console.print(f"chosen by: {', '.join(result['selected_by'])}", soft_wrap=True)
+    console.print(_table({selection(result) if name == CHOSEN else name: f for name, f in result["figures"].items()}))
+    if "validation" in result.get("fitted_on", []):
+        console.print("its models were also fitted on the validation part", soft_wrap=True)
     for label, path in (("confusion matrix", folder.confusion), ("folds", folder.folds), ("result", folder.result)):
         console.print(f"{label}: {path}", soft_wrap=True)
     console.print(f"next: ser report {folder.id}", soft_wrap=True)

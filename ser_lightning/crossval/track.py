@@ -3,18 +3,18 @@
 from dataclasses import asdict
 
 from ser_lightning.crossval.folder import CrossvalFolder
-from ser_lightning.evaluation.pictures import confusion_png
 from ser_lightning.evaluation.pooled import Pooled
+from ser_lightning.files import write_text
 from ser_lightning.runs.prepare import Prepared
 from ser_lightning.tracking.wandb import Identity, log_scores, tracked
 
 
 def track(base: Prepared, folder: CrossvalFolder) -> None:
-    """Draw the pooled confusion matrix, and log it with the pooled figures."""
+    """Log the pooled figures and confusion matrix, once: after a kill the next start makes up for it."""
     config, result = base.config, folder.read_result()
+    if folder.tracked.exists() or config.tracking.mode == "off":
+        return
     rows = Pooled.read(folder.predictions).rows
-    title = ", ".join([f"{folder.id}: pooled test", *result["labels"]])
-    confusion_png(folder.confusion, rows.scores(), rows.classes, title)
     identity = Identity(
         id=folder.attempt_id,
         name=config.tracking.name or f"{config.model['name']} {config.corpus['name']} {config.split['name']}",
@@ -26,3 +26,4 @@ def track(base: Prepared, folder: CrossvalFolder) -> None:
         log_scores(logger, "test", rows.scores(), rows.classes, folder.confusion)
         if logger:
             logger.experiment.summary.update({"figures": result["figures"]})
+    write_text(folder.tracked, "")

@@ -35,6 +35,7 @@ def evaluate(run: RunFolder, config: Config | None = None) -> RunFolder:
     with owned(run.lock), logged_to(run.log):
         if "test" not in run.read_result():
             _evaluate(run, config or run.read_config())
+        forget_epochs(run)
     return run
 
 
@@ -57,7 +58,6 @@ def _evaluate(run: RunFolder, config: Config) -> None:
     (Predictions.read(run.predictions).without("test") + found).write(run.predictions)
     scored = Predictions.read(run.predictions).part("test").scores()
     write_json(run.result, run.read_result() | {"test": scored.as_dict()} | beside)
-    forget_epochs(run)
 
 
 def _check(run: RunFolder, prepared: Prepared) -> None:

@@ -45,7 +45,7 @@ class RunFolder:
         self.last_epoch, self.test_epochs = path / "predictions_last_epoch.csv", path / "test_epochs.npz"
         self.checkpoints, self.attempt = path / "checkpoints", path / "attempt"
         self.curves, self.log = path / "learning_curves.png", path / "run.log"
-        self.result = path / "result.json"
+        self.process_log, self.result = path / "logs" / "process.log", path / "result.json"
 
     def confusion(self, part: str) -> Path:
         return self.path / f"confusion_{part}.png"
@@ -65,6 +65,8 @@ class RunFolder:
 
         The numbers are counted beside the folders, where removing a run leaves the count.
         """
+        for left in self.path.glob(".*.tmp*"):  # by a writer that was killed; the run's lock says that none is at work
+            left.unlink()
         counter = self.path.parent / ".attempts" / self.id
         if not self.attempt.exists():
             count = 1 + (int(counter.read_text(encoding="utf-8")) if counter.exists() else 0)

@@ -13,6 +13,7 @@ import time
 import traceback
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
@@ -25,6 +26,8 @@ from ser_lightning.training.stopping import StoppedError, StopRequest
 PRELOADED = ["ser_lightning.training.lightning_learner"]
 GRACE = 10.0
 """Seconds that children have to end by themselves, and again after SIGTERM, before SIGKILL."""
+BEGUN = "--- begun:"
+"""Begins a line of a log that parts what one process said from what one before it did."""
 TAIL = 5
 """Lines of a log that an error shows."""
 
@@ -51,8 +54,15 @@ class Child:
 
 
 def tail(log: Path) -> list[str]:
-    """The last lines of a log; none where there is no log."""
-    return log.read_text(encoding="utf-8", errors="replace").splitlines()[-TAIL:] if log.exists() else []
+    """The last lines of what the last process said; none where it said nothing."""
+    lines = log.read_text(encoding="utf-8", errors="replace").splitlines() if log.exists() else []
+    begun = max((i + 1 for i, line in enumerate(lines) if line.startswith(BEGUN)), default=0)
+    return lines[begun:][-TAIL:]
+
+
+def cores() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def without_scheduler() -> dict[str, str]:
@@ -73,6 +83,8 @@ def start(
     context.set_forkserver_preload(PRELOADED)
     theirs, ours = context.Pipe(duplex=False)
     log.parent.mkdir(parents=True, exist_ok=True)
+    with log.open("a", encoding="utf-8") as file:
+        file.write(f"{BEGUN} {name}, {datetime.now(UTC).isoformat(timespec='seconds')}\n")
     process = context.Process(
         target=_child, args=(target, tuple(arguments), dict(environment), threads, str(log), theirs), name=name
     )

@@ -14,7 +14,7 @@ import torch
 
 from ser_lightning.errors import UserError
 from ser_lightning.runs.endings import kernel_kills, reason
-from ser_lightning.runs.launcher import Child, start, without_scheduler
+from ser_lightning.runs.launcher import Child, cores, start, without_scheduler
 from ser_lightning.training.stopping import StopRequest
 
 PATIENCE = 30.0
@@ -71,7 +71,7 @@ class Slots:
 
     def __init__(self, environments: Sequence[Mapping[str, str]], stop: StopRequest, watch: Watch) -> None:
         self.environments, self.stop, self.watch = environments, stop, watch
-        self.threads = max(1, len(os.sched_getaffinity(0)) // len(environments))
+        self.threads = max(1, cores() // len(environments))
         self.running: dict[int, tuple[Job, Child]] = {}
         self.asked: set[str] = set()
         self.kills, self.deadline, self.more = kernel_kills(), math.inf, True
@@ -91,6 +91,8 @@ class Slots:
                 self.watch.tick()
         finally:
             self._signal(signal.SIGKILL)
+            for _, child in self.running.values():
+                child.process.join()
             self._collect()
 
     def end(self, job: Job) -> None:

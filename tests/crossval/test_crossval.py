@@ -223,6 +223,27 @@ def _wandb_run(path: Path) -> str:
     return next(line for line in shown.splitlines() if "job_type" in line or "jobType" in line)
 
 
+def test_what_a_kill_kept_from_the_dashboard_is_made_up_for(
+    words: list[str], settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Killed after result.json, before the summary run was logged."""
+    logged = [*words, "tracking.mode=offline"]
+    with monkeypatch.context() as broken:
+        broken.setattr("ser_lightning.crossval.track.tracked", _die)
+        with pytest.raises(KeyboardInterrupt):
+            crossval(compose(logged).config, settings)
+    (folder,) = map(CrossvalFolder, Path(settings.crossval_dir).iterdir())
+    assert folder.complete and folder.confusion.exists()
+    assert not list(folder.path.glob("wandb/offline-run-*"))
+    for _ in range(2):
+        crossval(compose(logged).config, settings)
+        assert len(list(folder.path.glob("wandb/offline-run-*"))) == 1
+
+
+def _die(*_: object) -> None:
+    raise KeyboardInterrupt
+
+
 def test_the_verb_prints_the_figures(words: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["crossval", *words, f"crossval_dir={tmp_path / 'cv'}", "jobs=2"]) == 0
     shown = capsys.readouterr().err

@@ -56,7 +56,9 @@ def test_each_look_is_recorded_once(run: RunFolder) -> None:
     evaluate(run)
     looks = read_csv(run.path.parent / LOOKS)
     assert [look["run"] for look in looks] == [run.id]
-    assert set(json.loads(looks[0]["test_speakers"])) <= {row["speaker"] for row in read_csv(run.split) if row["part"] == "test"}
+    assert set(json.loads(looks[0]["test_speakers"])) <= {
+        row["speaker"] for row in read_csv(run.split) if row["part"] == "test"
+    }
 
 
 def test_a_changed_corpus_is_refused(run: RunFolder, tiny_corpus: Path, tmp_path: Path) -> None:
@@ -145,6 +147,9 @@ def test_the_figure_selected_on_test_is_made_on_request_alone(run: RunFolder, ti
     accuracy = [float(np.mean(np.array(test.classes)[z.argmax(1)] == truth)) for z in logits]
     assert result["selected_on_test"]["wa"] == max(accuracy)
     assert result["selected_on_test"]["wa_epoch"] == accuracy.index(max(accuracy))
+    assert not list(every.checkpoints.glob("epoch_*"))
+    (every.checkpoints / "epoch_000.ckpt").write_text("a kill came before this was removed")
+    evaluate(every)
     assert not list(every.checkpoints.glob("epoch_*"))
     kinds = {look["run"]: look["kind"] for look in read_csv(every.path.parent / LOOKS)}
     assert kinds == {run.id: "chosen on validation", every.id: "every epoch"}

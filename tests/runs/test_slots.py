@@ -11,6 +11,7 @@ import torch
 
 from ser_lightning.errors import UserError
 from ser_lightning.runs.endings import CODES, code_of
+from ser_lightning.runs.launcher import tail
 from ser_lightning.runs.slots import Job, Slots, environments
 from ser_lightning.training.module import NonFiniteLossError
 from ser_lightning.training.stopping import StopRequest
@@ -60,7 +61,7 @@ def test_endings_are_told_apart_and_one_leaves_the_others(tmp_path: Path) -> Non
     }
     assert seen.most == 2
     assert "ZeroDivisionError" in (tmp_path / "bug.log").read_text()
-    assert (tmp_path / "nan.log").read_text().strip() == "train loss is nan"
+    assert tail(tmp_path / "nan.log") == ["train loss is nan"]
 
 
 def test_a_stop_ends_what_runs_and_begins_nothing(tmp_path: Path) -> None:
@@ -101,8 +102,15 @@ def test_a_slot_has_its_environment_and_share_of_cores(tmp_path: Path) -> None:
     code = "import os, time, torch; print(os.environ['SLOT'], torch.get_num_threads()); time.sleep(1)"
     Slots(outer, StopRequest(), Seen()).work(iter(jobs(tmp_path, {"a": code, "b": code})))
     share = max(1, len(os.sched_getaffinity(0)) // 2)
-    found = {(tmp_path / f"{name}.log").read_text().strip() for name in "ab"}
-    assert found == {f"left {share}", f"right {share}"}
+    found = [tail(tmp_path / f"{name}.log") for name in "ab"]
+    assert sorted(found) == [[f"left {share}"], [f"right {share}"]]
+
+
+def test_a_log_s_end_is_of_the_last_process(tmp_path: Path) -> None:
+    for code in ("print('loss is not finite')", "import os; os.kill(os.getpid(), 9)"):
+        Slots([dict(os.environ)], StopRequest(), Seen()).work(iter(jobs(tmp_path, {"job": code})))
+    assert tail(tmp_path / "job.log") == []
+    assert "loss is not finite" in (tmp_path / "job.log").read_text()
 
 
 @pytest.mark.parametrize(
