@@ -1,0 +1,1 @@
+"""Sweeps: what a study searches, the trials that are runs, and the workers that share them."""

@@ -1,0 +1,207 @@
+"""Which trial a worker takes next: a dead worker's, else one that waits; each is had by one worker at a time."""
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from optuna.exceptions import UpdateFinishedTrialError
+from optuna.study import Study
+from optuna.trial import FrozenTrial, Trial, TrialState
+
+from ser_lightning.sweeps import heartbeat
+from ser_lightning.sweeps.heartbeat import Liveness
+from ser_lightning.sweeps.identity import Identity
+from ser_lightning.sweeps.owners import Owner, Owners
+from ser_lightning.sweeps.samplers import sampler
+from ser_lightning.sweeps.settings import StudySettings
+from ser_lightning.sweeps.study import TRIALS, StudyFolder
+
+RUN, WORKER, ADOPTIONS, REASON, LOG_END = "run", "worker", "adoptions", "reason", "log_end"
+"""Attributes of a trial."""
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Claimed:
+    """A trial that this worker has."""
+
+    trial: Trial
+    number: int
+    adopted: bool
+    """Whether another worker began it."""
+    run: Path | None
+    """The folder of its run, where one was begun."""
+
+
+@dataclass
+class _Held:
+    owner: Owner
+    trial: Trial
+    run: Path | None
+
+
+class Claims:
+    """The trials of a study that this process works on.
+
+    Args:
+        study: from `open_study`.
+        me: this process, unless told otherwise.
+    """
+
+    def __init__(self, study: Study, folder: StudyFolder, settings: StudySettings, me: Identity | None = None) -> None:
+        self.study, self.settings = study, settings
+        self.owners = Owners(folder.owners, me or Identity.here())
+        self._held: dict[int, _Held] = {}
+
+    @property
+    def held(self) -> list[int]:
+        """Numbers of the trials that this worker has."""
+        return sorted(self._held)
+
+    def claim(self) -> Claimed | None:
+        """Take a trial: one that a dead worker left, under its number, else the first that waits.
+
+        None means that all are taken; some may still be running elsewhere, and may be left there.
+        """
+        turns, total = self.owners.turns(), self.study.user_attrs[TRIALS]
+        open_trials = self.study.get_trials(deepcopy=False, states=(TrialState.RUNNING, TrialState.WAITING))
+        for found in sorted(open_trials, key=lambda trial: (trial.state == TrialState.WAITING, trial.number)):
+            if found.number < total and (claimed := self._take(found, turns.get(found.number))):
+                return claimed
+        return None
+
+    def liveness(self, trial: FrozenTrial) -> Liveness:
+        """Whether the worker of an unfinished trial will go on with it; "dead" where it never had one."""
+        turn = self.owners.turns().get(trial.number)
+        return "dead" if turn is None else self._liveness(trial, self.owners.read(trial.number, turn))
+
+    def started(self, number: int, run: Path) -> None:
+        """Remember the folder in which the trial is run, and begin its heartbeat there."""
+        held = self._held[number]
+        held.run = run.resolve()
+        held.trial.set_user_attr(RUN, str(held.run))
+        self._beat(number)
+
+    def beat(self) -> list[int]:
+        """Say that this worker lives, every second or so; the numbers of trials that others took over meanwhile.
+
+        That happens to a worker that was suspended, or cut off from the file system, for longer than `study.stale`:
+        it must stop what it does for them, and write nothing more into their folders.
+        """
+        lost = [number for number in self._held if not self.owns(number)]
+        for number in lost:
+            del self._held[number]
+        for number in self._held:
+            self._beat(number)
+        return lost
+
+    def owns(self, number: int) -> bool:
+        """Whether the trial is still this worker's."""
+        return number in self._held and self.owners.holds(self._held[number].owner)
+
+    def leave(self, number: int, requeued: bool = False) -> None:
+        """Let a trial go unfinished, for anybody to go on with at once; it does not count as a death.
+
+        Args:
+            requeued: this worker's job will be started again, and should find it.
+        """
+        owner = self._held.pop(number).owner
+        if self.owners.holds(owner):
+            self.owners.leave(owner, requeued)
+
+    def finish(
+        self,
+        claimed: Claimed,
+        state: TrialState,
+        values: Sequence[float] | None = None,
+        reason: str = "",
+        log_end: str = "",
+    ) -> bool:
+        """Tell Optuna how the trial ended; False where it was taken over, or is finished, and so left as it is.
+
+        Args:
+            values: one an objective for COMPLETE, else None.
+            reason: words for PRUNED and FAIL.
+            log_end: the last lines of its log.
+
+        Raises:
+            ValueError: `values` do not suit the state or the objectives, or one is NaN.
+        """
+        mine = self.owns(claimed.number)
+        told = mine and self._tell(claimed.trial, claimed.number, state, values, {REASON: reason, LOG_END: log_end})
+        self._held.pop(claimed.number, None)
+        return told
+
+    def _beat(self, number: int) -> None:
+        held = self._held[number]
+        try:
+            heartbeat.write(held.owner, held.run, self.study.study_name, number)
+        except OSError as error:  # a full disk, say: worth no training, and the others will notice if it lasts
+            logger.warning("trial %d: no heartbeat: %s", number, error)
+
+    def _take(self, found: FrozenTrial, turn: int | None) -> Claimed | None:
+        last = None if turn is None else self.owners.read(found.number, turn)
+        if last and self._liveness(found, last) != "dead":
+            return None
+        mine = self.owners.succeed(found.number, last)
+        if mine is None:
+            return None
+        claimed = None
+        try:
+            trial = self._attach(found)
+            claimed = self._begin(trial, mine) if trial else None
+        finally:
+            if claimed is None:
+                self.owners.leave(mine, requeued=False)
+        return claimed
+
+    def _attach(self, found: FrozenTrial) -> Trial | None:
+        """The trial as Optuna's own object, running; None where it was finished before this worker had it."""
+        # Optuna has no public way to go on with a trial of another process: `ask` makes a new one where none waits.
+        storage, identifier = self.study._storage, found._trial_id
+        state = storage.get_trial(identifier).state
+        if state.is_finished():
+            return None
+        if state == TrialState.WAITING and not storage.set_trial_state_values(identifier, TrialState.RUNNING):
+            return None
+        self.study.sampler = sampler(self.settings, found.number)
+        return Trial(self.study, identifier)
+
+    def _begin(self, trial: Trial, mine: Owner) -> Claimed | None:
+        if mine.deaths > self.settings.adoptions:
+            self._tell(trial, trial.number, TrialState.FAIL, None, {REASON: f"its worker died {mine.deaths} times"})
+            return None
+        try:
+            trial.set_user_attr(WORKER, str(self.owners.me))
+            trial.set_user_attr(ADOPTIONS, mine.deaths)
+        except UpdateFinishedTrialError:
+            return None
+        text = trial.user_attrs.get(RUN)
+        run = Path(text) if text else None
+        self._held[trial.number] = _Held(mine, trial, run)
+        return Claimed(trial, trial.number, mine.turn > 0, run)
+
+    def _liveness(self, trial: FrozenTrial, owner: Owner) -> Liveness:
+        run = trial.user_attrs.get(RUN)
+        return heartbeat.liveness(owner, Path(run) if run else None, self.owners.me, self.settings.stale)
+
+    def _tell(
+        self,
+        trial: Trial,
+        number: int,
+        state: TrialState,
+        values: Sequence[float] | None,
+        attributes: dict[str, str],
+    ) -> bool:
+        try:
+            for key, text in attributes.items():
+                if text:
+                    trial.set_user_attr(key, text)
+            self.study.tell(number, values, state)
+        except (UpdateFinishedTrialError, ValueError):
+            if trial.storage.get_trial(trial._trial_id).state.is_finished():
+                return False
+            raise
+        return True

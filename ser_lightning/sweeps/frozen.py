@@ -1,0 +1,91 @@
+"""What a study consists of, written once: nothing that is edited later under conf/ or sweeps/ changes a trial."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from ser_lightning.config.compose import bind
+from ser_lightning.config.schema import Config
+from ser_lightning.config.sources import read
+from ser_lightning.errors import ConfigError
+from ser_lightning.files import write_text
+from ser_lightning.sweeps.settings import StudySettings, study_settings
+from ser_lightning.sweeps.space import Space
+from ser_lightning.sweeps.tree import leaves
+
+
+@dataclass(frozen=True)
+class Frozen:
+    """A study's settings, the configuration its trials start from, and its search space."""
+
+    study: StudySettings
+    base: dict[str, Any]
+    """The resolved configuration, with absolute paths."""
+    choices: dict[str, dict[str, Any]]
+    """Resolved sections of the choices of every group that is searched, by group and choice."""
+    space: dict[str, Any]
+    """Parameters by dotted key, as they were written."""
+    constraints: dict[str, float]
+    """The most that a value of a run's result may be, by dotted key."""
+    start: list[dict[str, Any]]
+    """Points that are tried first."""
+    words: list[str]
+    """What the base was composed from."""
+
+    @cached_property
+    def searched(self) -> Space:
+        """The search space, ready to suggest."""
+        return Space(self.space, self.base, self.choices)
+
+    def config(self, values: Mapping[str, Any], number: int) -> Config:
+        """The configuration of trial `number` with these values by dotted key.
+
+        Raises:
+            ConfigError: the values do not go together.
+        """
+        name = self.study.name
+        tree = self.searched.apply(values)
+        tree["tracking"] |= {"group": name, "job_type": "trial", "name": f"{name} trial {number}"}
+        return bind(tree, f"study {name}, trial {number}")
+
+    def write(self, path: Path) -> None:
+        write_text(path, yaml.safe_dump(asdict(self), sort_keys=False, allow_unicode=True, width=120))
+
+    @classmethod
+    def read(cls, path: Path) -> "Frozen":
+        """A study that was written.
+
+        Raises:
+            ConfigError: there is none, or its file is no study.
+        """
+        tree = read(path)
+        if missing := [one.name for one in fields(cls) if one.name not in tree]:
+            raise ConfigError(f"{path}: no frozen study: `{missing[0]}` is missing")
+        return cls(**{one.name: tree[one.name] for one in fields(cls)} | {"study": _settings(tree["study"], path)})
+
+    def differences(self, other: "Frozen") -> list[str]:
+        """Which keys differ, with this study's value and the other's; the number of trials may grow."""
+        mine, theirs = _compared(self), _compared(other)
+        keys = [*mine, *(key for key in theirs if key not in mine)]
+        return [
+            f"{key} ({mine.get(key, 'not set')} / {theirs.get(key, 'not set')})"
+            for key in keys
+            if key not in mine or key not in theirs or mine[key] != theirs[key]
+        ]
+
+
+def _settings(tree: dict[str, Any], path: Path) -> StudySettings:
+    return study_settings(tree, (), str(path))
+
+
+def _compared(frozen: Frozen) -> dict[str, Any]:
+    study = asdict(frozen.study)
+    del study["trials"]
+    parts = {"study": study, "base": frozen.base, "choices": frozen.choices}
+    whole = {f"space.{key}": value for key, value in frozen.space.items()}
+    limits = {f"constraints.{key}": value for key, value in frozen.constraints.items()}
+    return dict(leaves(parts)) | whole | limits | {"start": frozen.start}

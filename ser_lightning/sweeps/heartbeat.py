@@ -1,0 +1,94 @@
+"""Whether a trial's worker lives: its process where that can be asked, else its heartbeat, else its scheduler."""
+
+import os
+import shutil
+import subprocess
+import time
+from dataclasses import asdict
+from pathlib import Path
+from typing import Literal
+
+from ser_lightning.files import write_json
+from ser_lightning.sweeps.identity import Identity
+from ser_lightning.sweeps.owners import Owner, file_time
+
+Liveness = Literal["alive", "dead", "queued"]
+NAME = "heartbeat"
+"""The file in the run's folder."""
+WAITING = ("PENDING", "REQUEUED", "REQUEUE_FED", "REQUEUE_HOLD", "SPECIAL_EXIT", "CONFIGURING", "SUSPENDED", "STOPPED")
+"""States of a SLURM job whose processes come back, or go on, by themselves."""
+SQUEUE_SECONDS = 10
+
+
+def write(owner: Owner, run: Path | None, study: str, number: int) -> None:
+    """Say that the trial's worker lives: beside its name, and in the run's folder once there is one.
+
+    Either says enough; another host may see only one of the two folders.
+    """
+    os.utime(owner.path)
+    if run and owner.who:
+        told = {"study": study, "number": number, "time": time.time(), "slurm_job": owner.who.job}
+        write_json(run / NAME, asdict(owner.who) | told)
+
+
+def liveness(owner: Owner, run: Path | None, me: Identity, stale: float) -> Liveness:
+    """Whether the last owner of a trial that isn't finished will go on with it.
+
+    Args:
+        owner: who took it last.
+        run: the run's folder, where the heartbeat is; None before there is one.
+        me: who asks.
+        stale: seconds without a heartbeat after which a worker on another host is dead.
+    """
+    if not owner.left and _alive(owner, run, me, stale):
+        return "alive"
+    if owner.who and owner.who.job and owner.who.job != me.job and _comes_back(owner):
+        return "queued"
+    return "dead"
+
+
+def _alive(owner: Owner, run: Path | None, me: Identity, stale: float) -> bool:
+    if owner.who and owner.who.place == me.place:
+        return owner.who.running
+    ages = [_age(owner.path), *([_age(run / NAME)] if run else [])]
+    return min(ages) <= stale
+
+
+def _age(path: Path) -> float:
+    """Seconds since a file was written; infinite where there is none.
+
+    The present is asked for first: that also refreshes what a network file system remembers of the folder.
+    """
+    if not path.parent.is_dir():
+        return float("inf")
+    now = file_time(path.parent)
+    try:
+        return now - path.stat().st_mtime
+    except OSError:
+        return float("inf")
+
+
+def _comes_back(owner: Owner) -> bool:
+    """Whether the scheduler will start the owner's job again.
+
+    An owner that let go because its job is requeued is believed as long as that job is listed at all: it may still be
+    stopping. A scheduler that does not answer is taken for one that has the job: its own worker takes the trial up
+    again, and two at work on one run would be worse than a wait.
+    """
+    state = job_state(owner.who.job if owner.who else "")
+    return state is None or state in WAITING or (owner.requeued and state != "")
+
+
+def job_state(job: str) -> str | None:
+    """The state of a SLURM job; empty where it is over or there is no SLURM, None where the scheduler is silent."""
+    squeue = shutil.which("squeue")
+    if squeue is None:
+        return ""
+    command = [squeue, "--noheader", "--format=%T", f"--jobs={job}"]
+    try:
+        told = subprocess.run(command, capture_output=True, text=True, check=False, timeout=SQUEUE_SECONDS)
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    if told.returncode and "nvalid job id" not in told.stderr:
+        return None
+    return told.stdout.split()[0] if told.stdout.strip() else ""

@@ -1,0 +1,26 @@
+"""What a study looks at in finished runs: values by dotted key, means over folds; never a test score."""
+
+from collections.abc import Mapping, Sequence
+from math import isfinite
+from typing import Any
+
+from ser_lightning.errors import UserError
+from ser_lightning.runs.folder import RunFolder
+from ser_lightning.sweeps.tree import at, has
+
+
+def value(runs: Sequence[RunFolder], key: str) -> float:
+    """Mean over `runs` of a result's value at a dotted key such as `validation.uar` or `parameters`.
+
+    Raises:
+        UserError: a result has no number there.
+    """
+    found = [_one(run.read_result(), key, run) for run in runs]
+    return sum(found) / len(found)
+
+
+def _one(result: Mapping[str, Any], key: str, run: RunFolder) -> float:
+    number = at(result, key) if has(result, key) else None
+    if isinstance(number, bool) or not isinstance(number, int | float) or not isfinite(number):
+        raise UserError(f"{run.result}: no finite number at `{key}`, which the study looks at")
+    return float(number)

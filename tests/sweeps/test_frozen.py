@@ -1,0 +1,124 @@
+"""Frozen studies: absolute, written and read back equal, deaf to later edits, and what differs between two."""
+
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from ser_lightning.config.compose import compose
+from ser_lightning.config.sources import packaged
+from ser_lightning.errors import ConfigError
+from ser_lightning.sweeps.frozen import Frozen
+from ser_lightning.sweeps.sweep_file import read_sweep
+
+SWEEP = """
+study: {trials: 3, crossval: {folds: 2}, sampler: {name: random, seed: 4}}
+base:
+  - experiment=emodb_fused
+  - corpus.root=~/speech
+  - split=file
+  - split.file=parts.csv
+space:
+  model: [ds_lstm, fused]
+  features.fine:
+    - {n_fft: 512, hop: 256}
+    - {n_fft: 800, hop: 200}
+  training.learning_rate: {float: [1.0e-5, 1e-2], log: true}
+constraints: {parameters: 4e5}
+start:
+  - {model: fused, features.fine: {n_fft: 800, hop: 200}}
+"""
+VALUES = {"model": "ds_lstm", "features.fine": {"n_fft": 800, "hop": 200}, "training.learning_rate": 1e-5}
+
+
+@pytest.fixture
+def frozen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Frozen:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", "/home/someone")
+    Path("one.yaml").write_text(SWEEP)
+    return read_sweep("one.yaml")
+
+
+def test_relative_paths_are_made_absolute(frozen: Frozen, tmp_path: Path) -> None:
+    base = frozen.base
+    assert base["corpus"]["root"] == "/home/someone/speech"
+    assert base["runs_dir"] == str(tmp_path / "runs") and base["cache_dir"] == str(tmp_path / ".ser_cache")
+    assert base["split"]["file"] == str(tmp_path / "parts.csv")
+
+
+def test_a_study_reads_back_equal_and_as_plain_yaml(frozen: Frozen, tmp_path: Path) -> None:
+    path = tmp_path / "studies" / "one" / "study.yaml"
+    frozen.write(path)
+    again = Frozen.read(path)
+    assert again == frozen and again.differences(frozen) == []
+    assert again.config(VALUES, 5) == frozen.config(VALUES, 5)
+    text = path.read_text()
+    assert "!!" not in text and "&id" not in text
+    assert list(path.parent.iterdir()) == [path]
+
+
+def test_a_trial_is_the_base_with_its_values(frozen: Frozen, tmp_path: Path) -> None:
+    config = frozen.config(VALUES, 12)
+    expected = compose(
+        [
+            *frozen.words,
+            "model=ds_lstm",
+            "features.fine.n_fft=800",
+            "features.fine.hop=200",
+            "training.learning_rate=1e-5",
+            "corpus.root=/home/someone/speech",
+            f"split.file={tmp_path / 'parts.csv'}",
+            f"runs_dir={tmp_path / 'runs'}",
+            f"cache_dir={tmp_path / '.ser_cache'}",
+            "tracking.group=one",
+            "tracking.job_type=trial",
+            "tracking.name=one trial 12",
+        ]
+    ).config
+    assert config == expected
+    assert frozen.base["tracking"]["group"] is None, "a trial leaves no mark on its study"
+
+
+def test_what_is_edited_under_conf_later_changes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(packaged("conf"), "conf")
+    Path("one.yaml").write_text(SWEEP)
+    frozen = read_sweep("one.yaml")
+    before = frozen.config(VALUES, 0)
+    frozen.write(Path("study.yaml"))
+    Path("conf/model/ds_lstm.yaml").write_text("name: ds_lstm\nhidden_dim: 7\n")
+    Path("conf/training/default.yaml").write_text("max_epochs: 1\n")
+    assert Frozen.read(Path("study.yaml")).config(VALUES, 0) == before
+    changed = read_sweep("one.yaml")
+    assert changed.config(VALUES, 0).model["hidden_dim"] == 7
+    assert any(line.startswith("base.training.max_epochs (1 / 40)") for line in changed.differences(frozen))
+    assert any(line.startswith("choices.model.ds_lstm.hidden_dim (7 / 64)") for line in changed.differences(frozen))
+
+
+def test_differences_name_the_keys_and_let_trials_grow(frozen: Frozen) -> None:
+    assert replace(frozen, study=replace(frozen.study, trials=99)).differences(frozen) == []
+    other = replace(
+        frozen,
+        study=replace(frozen.study, failures=9),
+        space=frozen.space | {"model.hidden_dim": [8, 16]},
+        constraints={},
+        start=[],
+    )
+    assert frozen.differences(other) == [
+        "study.failures (5 / 9)",
+        "constraints.parameters (400000.0 / not set)",
+        "start ([{'model': 'fused', 'features.fine': {'n_fft': 800, 'hop': 200}}] / [])",
+        "space.model.hidden_dim (not set / [8, 16])",
+    ]
+
+
+def test_a_file_that_is_no_study_is_told(tmp_path: Path) -> None:
+    (tmp_path / "study.yaml").write_text("study: {name: x}\n")
+    with pytest.raises(ConfigError, match="no frozen study: `base` is missing"):
+        Frozen.read(tmp_path / "study.yaml")
+
+
+def test_values_that_do_not_go_together_name_the_trial(frozen: Frozen) -> None:
+    with pytest.raises(ConfigError, match=r"study one, trial 8"):
+        frozen.config(VALUES | {"model.weight": 0.5}, 8)
