@@ -1,6 +1,7 @@
 """The command line: one table, verb -> function. Nothing heavy is imported before the configuration is checked."""
 
 import argparse
+import errno
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -21,8 +22,9 @@ class Verb:
 
     target: str
     help: str
-    takes: Literal["config", "preview", "run", "words"] = "config"
-    """The checked configuration; a preview that may lack values; a run and its configuration; or the words."""
+    takes: Literal["config", "preview", "run", "words", "recipe"] = "config"
+    """The checked configuration; a preview that may lack values; a run and its configuration; the words; or the words
+    and the folder of --conf."""
     words: tuple[str, ...] = ()
     """Put before the words of the command line."""
     flags: Mapping[str, str] = field(default_factory=dict)
@@ -32,8 +34,14 @@ class Verb:
     shown: str | None = None
     usage: str = "[--conf DIR] [group=choice ...] [key=value ...]"
 
+    @property
+    def composes(self) -> bool:
+        """Whether it reads conf/, so that --conf and the groups mean something."""
+        return self.takes in ("config", "preview", "recipe")
+
 
 SUMMARY = "ser_lightning.runs.summary:show"
+RUN = "RUN [key=value ...]"
 
 VERBS = {
     "demo": Verb(
@@ -60,7 +68,11 @@ VERBS = {
     ),
     "train": Verb("ser_lightning.runs.train:train", "train one model and score its validation part", shown=SUMMARY),
     "evaluate": Verb(
-        "ser_lightning.runs.evaluate:evaluate", "score the test part of a finished run", takes="run", shown=SUMMARY
+        "ser_lightning.runs.evaluate:evaluate",
+        "score the test part of a finished run",
+        takes="run",
+        shown=SUMMARY,
+        usage=RUN,
     ),
     "crossval": Verb(
         "ser_lightning.crossval.crossval:crossval",
@@ -94,15 +106,37 @@ VERBS = {
     "reproduce": Verb(
         "ser_lightning.reproduce.reproduce:reproduce",
         "`ser reproduce paper`: all rows of a published table, under its protocol and an honest one",
-        takes="words",
+        takes="recipe",
         settings="ser_lightning.reproduce.settings:Settings",
-        usage="NAME [group=choice ...] [key=value ...]",
+        usage="NAME [--conf DIR] [group=choice ...] [key=value ...]",
     ),
-    "runs list": Verb("ser_lightning.runs.manage:list_runs", "the runs under runs_dir=...", takes="words"),
-    "runs show": Verb("ser_lightning.runs.manage:show_run", "scores of a run, or how far it is", takes="run"),
-    "runs remove": Verb("ser_lightning.runs.manage:remove_run", "remove a run's folder", takes="run"),
+    "sweep": Verb(
+        "ser_lightning.sweeps.sweep:sweep",
+        "search hyper-parameters: make or resume the study of a sweep file, and work on it",
+        takes="recipe",
+        settings="ser_lightning.sweeps.sweep:Begin",
+        usage="FILE [--conf DIR] [study.trials|name|storage=...] [group=choice ...] [key=value ...]",
+    ),
+    "worker": Verb(
+        "ser_lightning.sweeps.sweep:worker",
+        "join a study, from any process on any node",
+        takes="words",
+        settings="ser_lightning.sweeps.join:Join",
+        usage="STUDY [key=value ...]",
+    ),
+    "runs list": Verb(
+        "ser_lightning.runs.manage:list_runs", "the runs under runs_dir=...", takes="words", usage="[runs_dir=...]"
+    ),
+    "runs show": Verb(
+        "ser_lightning.runs.manage:show_run", "scores of a run, or how far it is", takes="run", usage=RUN
+    ),
+    "runs remove": Verb("ser_lightning.runs.manage:remove_run", "remove a run's folder", takes="run", usage=RUN),
 }
 """A verb of two words is looked up before one of one."""
+
+
+UNWRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM)
+"""What the system says of a disk that is full, or is not ours to write."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -116,6 +150,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         console.print("ser: interrupted", style="red")
         return 130
+    except OSError as error:
+        if error.errno not in UNWRITABLE:
+            raise
+        console.print(
+            f"ser: {error}; make room or choose another folder, then start the same command again",
+            style="red",
+            soft_wrap=True,
+        )
+        return 1
 
 
 def _main(words: list[str]) -> int:
@@ -156,21 +199,23 @@ def _dashed(flag: str) -> str:
 def _run(name: str, verb: Verb, options: argparse.Namespace, words: list[str]) -> int:
     if options.help:
         print(
-            f"usage: ser {name} {'RUN ' if verb.takes == 'run' else ''}{verb.usage}\n\n"
-            f"{verb.help}\n\n"
-            "  --conf DIR  a folder searched before the packaged conf/ (default: conf/ where you stand)\n"
+            f"usage: ser {name} {verb.usage}\n\n{verb.help}\n\n"
+            + "  --conf DIR  a folder searched before the packaged conf/ (default: conf/ where you stand)\n"
+            * verb.composes
             + "".join(f"  {_dashed(flag):<12}{text}\n" for flag, text in verb.flags.items())
             + "".join(f"  {key + '=...':<22}{text}\n" for key, text in _settings_docs(verb).items())
         )
-        if "group=choice" in verb.usage:
+        if verb.composes:
             print_choices(options.conf)
         return 0
+    if options.conf is not None and not verb.composes:
+        raise ConfigError(f"ser {name}: --conf {options.conf}: nothing is composed here; leave it out")
     flags = {flag: getattr(options, flag) for flag in verb.flags}
     if verb.takes == "run":
         found = load("ser_lightning.runs.folder:open_run")(*_run_and_overrides(name, words))
         result = load(verb.target)(*found, **flags)
-    elif verb.takes == "words":
-        result = load(verb.target)(words, **flags)
+    elif verb.takes in ("words", "recipe"):
+        result = load(verb.target)(words, *([options.conf] if verb.takes == "recipe" else []), **flags)
     else:
         preview = verb.takes == "preview"
         settings, words = taken(load(verb.settings), words) if verb.settings else (None, words)

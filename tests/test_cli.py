@@ -1,5 +1,7 @@
 """The table of verbs, and what a process ends with."""
 
+import errno
+
 import pytest
 
 from ser_lightning.cli import VERBS, main
@@ -26,3 +28,26 @@ def test_an_interrupt_anywhere_ends_with_its_code(monkeypatch: pytest.MonkeyPatc
 
     monkeypatch.setattr("ser_lightning.runs.train.train", interrupted)
     assert main(["train", "corpus=demo"]) == 130
+
+
+@pytest.mark.parametrize("name", VERBS)
+def test_conf_is_offered_and_taken_where_something_is_composed(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([*name.split(" "), "--help"]) == 0
+    shown = capsys.readouterr().out
+    takes = VERBS[name].takes in ("config", "preview", "recipe")
+    assert ("--conf" in shown) == ("group=choice" in shown) == takes
+    assert main([*name.split(" "), "quick" if name == "sweep" else "A", "--conf", "nowhere"]) == 2
+    said = capsys.readouterr().err
+    assert ("--conf nowhere: no such folder" if takes else "--conf nowhere: nothing is composed here") in said
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EROFS, errno.EACCES])
+def test_a_disk_that_cannot_be_written_is_one_line(
+    number: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def full(config: object) -> None:
+        raise OSError(number, "the system's words", "runs/metrics.csv")
+
+    monkeypatch.setattr("ser_lightning.runs.train.train", full)
+    assert main(["train", "corpus=demo"]) == 1
+    assert "the system's words: 'runs/metrics.csv'; make room" in " ".join(capsys.readouterr().err.split())

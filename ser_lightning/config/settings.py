@@ -1,8 +1,9 @@
 """What a verb takes beside a configuration: `jobs=2`, `runs_dir=...`; a dataclass is the schema here too."""
 
+import types
 from collections.abc import Mapping, Sequence
 from dataclasses import fields
-from typing import Any, TypeVar, get_type_hints
+from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
@@ -46,10 +47,19 @@ def docs(kind: type) -> Mapping[str, str]:
 
 def _made(kind: type[Settings], given: Sequence[Override]) -> Settings:
     hints = get_type_hints(kind)
+    tree: Any = {one.key: value(one.text, hints[one.key]) for one in given}
+    for one in given:
+        _check_list(one, tree[one.key], hints[one.key])
     try:
-        tree: Any = {one.key: value(one.text, hints[one.key]) for one in given}
         merged = OmegaConf.merge(OmegaConf.structured(kind), tree)
         return kind(**OmegaConf.to_container(merged))  # type: ignore[arg-type]
     except OmegaConfBaseException as error:
         key = getattr(error, "full_key", None) or ", ".join(one.key for one in given)
         raise ConfigError(f"`{key}`: {str(error).partition(chr(10))[0]}") from error
+
+
+def _check_list(given: Override, read: Any, kind: Any) -> None:
+    """Raises ConfigError: one value where the schema wants a list, of which OmegaConf speaks in its own terms."""
+    wanted = any(get_origin(one) is list for one in (kind, *get_args(kind)))
+    if wanted and not isinstance(read, list | types.NoneType):
+        raise ConfigError(f"`{given.key}={given.text}`: takes a list; write {given.key}=[{given.text},...]")

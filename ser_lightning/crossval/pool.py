@@ -10,7 +10,7 @@ from ser_lightning.errors import UserError
 from ser_lightning.evaluation.pictures import confusion_png
 from ser_lightning.evaluation.pooled import Pooled
 from ser_lightning.evaluation.predictions import Predictions
-from ser_lightning.evaluation.summary import CHOSEN, LAST, ON_TEST, best_epochs, summarise
+from ser_lightning.evaluation.summary import CHOSEN, LAST, ON_TEST, best_epochs, selected_by, summarise
 from ser_lightning.files import write_json
 from ser_lightning.runs.endings import FINISHED
 from ser_lightning.runs.folder import RunFolder
@@ -43,8 +43,13 @@ def pool(plan: Plan, folder: CrossvalFolder, folds: Sequence[Fold], runs: Mappin
     labels = [*plan.labels, *_incomplete(folds)]
     title = ", ".join([f"{folder.id}: pooled test", *labels])
     confusion_png(folder.confusion, pooled.rows.scores(), pooled.rows.classes, title)
-    selected = sorted({_selected_by(run.read_result()) for _, run in done})
-    write_json(folder.result, _result(plan, folder, folds) | {"selected_by": selected, "figures": figures})
+    learnt = [run.read_result() for _, run in done]
+    facts = {
+        "selected_by": sorted({way for result in learnt for way in selected_by(result)}),
+        "fitted_on": sorted({part for result in learnt for part in result.get("fitted_on", ["train"])}),
+        "figures": figures,
+    }
+    write_json(folder.result, _result(plan, folder, folds) | facts)
 
 
 def _check_once(pooled: Pooled) -> None:
@@ -52,11 +57,6 @@ def _check_once(pooled: Pooled) -> None:
     if len(set(seen)) < len(seen):
         twice = sorted({name for seed, name in seen if seen.count((seed, name)) > 1})[:5]
         raise UserError(f"two folds test the same utterances ({', '.join(twice)}): the split's folds overlap")
-
-
-def _selected_by(result: Mapping[str, Any]) -> str:
-    """What chose the weights: an epoch's validation score, or what a learner without epochs says."""
-    return str(result.get("checkpoint", result)["selected_by"])
 
 
 def _incomplete(folds: Sequence[Fold]) -> list[str]:

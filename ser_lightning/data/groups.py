@@ -10,6 +10,9 @@ from scipy.sparse.csgraph import connected_components
 
 from ser_lightning.errors import UserError
 
+ADVICE = "split.by=session", "split.by=speaker"
+"""What asks for sessions in the splits that take either, and what to write where there are none."""
+
 
 class Recorded(Protocol):
     """Who speaks in which session and recording."""
@@ -25,16 +28,17 @@ class Recorded(Protocol):
 By = Literal["speaker", "session"]
 
 
-def groups(rows: Sequence[Recorded], by: By = "speaker") -> list[frozenset[str]]:
+def groups(rows: Sequence[Recorded], by: By = "speaker", advice: tuple[str, str] = ADVICE) -> list[frozenset[str]]:
     """Speakers joined wherever they share a recording (equal audio digest) or, if asked, a session; sorted by name.
 
-    A file copied under another speaker's name would otherwise stand on both sides of a split.
+    A file copied under another speaker's name would otherwise stand on both sides of a split. `advice` names, for the
+    error, the word that asked for sessions and the one to write instead.
 
     Raises:
         UserError: by session, and the corpus knows none.
     """
     if by == "session" and any(not row.session for row in rows):
-        raise UserError("split.by=session: utterances of this corpus have no session; use split.by=speaker")
+        raise UserError(f"{advice[0]}: utterances of this corpus have no session; use {advice[1]}")
     names = sorted({row.speaker for row in rows})
     number = {name: i for i, name in enumerate(names)}
     first: dict[str, int] = {}

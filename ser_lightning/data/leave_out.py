@@ -25,7 +25,7 @@ class LeaveSpeakerOut:
         return _leave_out(rows, "speaker", self.fold, self.validation, self.seed)
 
     def folds(self, rows: Sequence[Row]) -> int:
-        return len(groups(rows, "speaker"))
+        return len(_units(rows, "speaker"))
 
 
 @dataclass(frozen=True)
@@ -44,11 +44,11 @@ class LeaveSessionOut:
         return _leave_out(rows, "session", self.fold, self.validation, self.seed)
 
     def folds(self, rows: Sequence[Row]) -> int:
-        return len(groups(rows, "session"))
+        return len(_units(rows, "session"))
 
 
 def _leave_out(rows: Sequence[Row], by: By, fold: int, validation: int, seed: int) -> Assignment:
-    units = _by_name(rows, by)
+    units = _units(rows, by)
     if not 0 <= fold < len(units):
         raise UserError(f"split.fold={fold}: there are {len(units)} {by}s to leave out, counted from 0")
     if not 1 <= validation <= len(units) - 2:
@@ -62,9 +62,9 @@ def _leave_out(rows: Sequence[Row], by: By, fold: int, validation: int, seed: in
     return deal(rows, joined((ring * 2)[at + 1 : at + 1 + validation]), set(units[fold]))
 
 
-def _by_name(rows: Sequence[Row], by: By) -> list[frozenset[str]]:
+def _units(rows: Sequence[Row], by: By) -> list[frozenset[str]]:
     """Groups in the order of their first speaker's or session's name."""
-    units = groups(rows, by)
+    units = groups(rows, by, ("split=leave_session_out", "split=loso"))
     if by == "speaker":
         return units
     first: dict[str, str] = {}

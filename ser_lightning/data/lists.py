@@ -53,14 +53,16 @@ class RavdessFolds:
     """The fold that tests, from 0 to 4."""
 
     def split(self, rows: Sequence[Row]) -> Assignment:
-        return in_turn(rows, RAVDESS, self.fold)
+        return in_turn(rows, RAVDESS, self.fold, "split=ravdess_folds")
 
     def folds(self, rows: Sequence[Row]) -> int:
         return len(RAVDESS)
 
 
-def in_turn(rows: Sequence[Row], groups: Sequence[Sequence[str]], fold: int) -> Assignment:
-    """List `fold` tests, the next one validates.
+def in_turn(
+    rows: Sequence[Row], groups: Sequence[Sequence[str]], fold: int, source: str = "split.groups"
+) -> Assignment:
+    """List `fold` tests, the next one validates; `source` is what named the lists, for errors.
 
     Raises:
         UserError: there is no such list, fewer than two lists, or a speaker is unknown or stands in two lists.
@@ -69,8 +71,8 @@ def in_turn(rows: Sequence[Row], groups: Sequence[Sequence[str]], fold: int) -> 
         raise UserError(f"split.fold={fold}: there are {len(groups)} lists, of which two are needed, counted from 0")
     seen = [speaker for group in groups for speaker in group]
     if twice := sorted({speaker for speaker in seen if seen.count(speaker) > 1}):
-        raise UserError(f"split.groups: {', '.join(twice)} stands in two lists; name each speaker once")
-    _check_known(rows, "groups", seen)
+        raise UserError(f"{source}: {', '.join(twice)} stands in two lists; name each speaker once")
+    _check_known(rows, source, seen)
     return named(rows, groups[(fold + 1) % len(groups)], groups[fold])
 
 
@@ -80,14 +82,14 @@ def named(rows: Sequence[Row], validation: Sequence[str], test: Sequence[str]) -
     Raises:
         UserError: a speaker is unknown, or named for both.
     """
-    _check_known(rows, "validation", validation)
-    _check_known(rows, "test", test)
+    _check_known(rows, "split.validation", validation)
+    _check_known(rows, "split.test", test)
     if both := set(validation) & set(test):
         raise UserError(f"split: {', '.join(sorted(both))} stands in validation and in test; name each once")
     return deal(rows, set(validation), set(test))
 
 
-def _check_known(rows: Sequence[Row], key: str, names: Sequence[str]) -> None:
+def _check_known(rows: Sequence[Row], source: str, names: Sequence[str]) -> None:
     known = {row.speaker for row in rows}
     if unknown := sorted(set(names) - known):
-        raise UserError(f"split.{key}: no speaker {', '.join(unknown)}; there are {', '.join(sorted(known))}")
+        raise UserError(f"{source}: no speaker {', '.join(unknown)}; there are {', '.join(sorted(known))}")

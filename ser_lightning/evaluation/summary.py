@@ -16,6 +16,18 @@ CHOSEN, LAST, ON_TEST = "chosen on validation", "last epoch", "selected on test"
 """Which epoch's weights a figure is of; the last of them is what papers without a validation part report."""
 
 
+def selection(result: Mapping[str, Any]) -> str:
+    """What a person reads in place of `CHOSEN`: the same, unless a learner behind the result chose otherwise."""
+    found = selected_by(result)
+    return f"chosen by {', '.join(found)}" if set(found) - {"validation.uar"} else CHOSEN
+
+
+def selected_by(result: Mapping[str, Any]) -> list[str]:
+    """What chose the weights, of a run's result or one made of runs; empty where the result doesn't say."""
+    found = result.get("checkpoint", result).get("selected_by", [])
+    return [found] if isinstance(found, str) else list(found)
+
+
 def summarise(pooled: Pooled) -> dict[str, Any]:
     """Plain containers without NaN, as they stand in result.json; scores are fractions.
 

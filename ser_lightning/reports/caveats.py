@@ -2,13 +2,14 @@
 
 from collections.abc import Collection, Mapping
 
+from ser_lightning.reports.fitted import fitted_caveats
 from ser_lightning.reports.system import System
 from ser_lightning.runs.vault import FILE, configurations, looks_at, recordings_of
 
 
 def caveats(systems: Mapping[str, System]) -> list[str]:
     """Sentences about systems by letter, the gravest first."""
-    return [*_protocols(systems), *_incomplete(systems), *_looks(systems)]
+    return [*_protocols(systems), *fitted_caveats(systems), *_incomplete(systems), *_looks(systems)]
 
 
 def _protocols(systems: Mapping[str, System]) -> list[str]:

@@ -10,7 +10,7 @@ from omegaconf import OmegaConf
 
 from ser_lightning.evaluation.pooled import Pooled
 from ser_lightning.evaluation.predictions import Predictions
-from ser_lightning.evaluation.summary import CHOSEN, LAST, ON_TEST, best_epochs, summarise
+from ser_lightning.evaluation.summary import CHOSEN, LAST, ON_TEST, best_epochs, selected_by, summarise
 from ser_lightning.files import write_csv, write_json, write_text
 from ser_lightning.reports.fusion import Fold, left_out
 from ser_lightning.reports.system import System
@@ -60,6 +60,7 @@ def _result(name: str, members: Sequence[System], folds: Sequence[Fold], chosen:
         "folds": len({fold.place[0] for fold in folds}),
         "seeds": sorted({fold.place[1] for fold in folds}),
         "members": [member.name for member in members],
+        "selected_by": sorted({found for member in members for found in selected_by(member.result)}),
         "alone": [_alone(folds, i) for i in range(len(members))],
         "left_out": [{"fold": fold, "seed": seed} for fold, seed in left_out(members, folds)],
         "weights": [

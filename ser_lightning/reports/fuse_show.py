@@ -4,8 +4,14 @@ from rich.table import Table
 from rich.text import Text
 
 from ser_lightning.console import console
+from ser_lightning.reports.fitted import fitted_on
 from ser_lightning.reports.system import System
 from ser_lightning.reports.wording import between, percent
+
+OTHER_FIT = (
+    "  also fitted on the validation part: its test logits are of that fit; its validation logits, by which weights "
+    "are chosen, are of another one, on the train part alone"
+)
 
 
 def show(system: System) -> None:
@@ -15,6 +21,8 @@ def show(system: System) -> None:
     console.print(Text(f"\n{system.name}{labels}", style="bold"), soft_wrap=True)
     for number, member in enumerate(result["members"], 1):
         console.print(Text(f"member {number}: {member}"), soft_wrap=True)
+        if any("validation" in fitted_on(runs[number - 1]) for runs in system.runs.values()):
+            console.print(Text(OTHER_FIT, style="yellow"), soft_wrap=True)
     console.print(_weights(system))
     if places := result["left_out"]:
         told = ", ".join(f"fold {place['fold']} seed {place['seed']}" for place in places)

@@ -11,6 +11,7 @@ from ser_lightning.evaluation.bootstrap import paired_intervals
 from ser_lightning.evaluation.pooled import Pooled
 from ser_lightning.evaluation.predictions import Predictions
 from ser_lightning.evaluation.significance import Test, corrected_resampled_t, mcnemar, permutation_by_speaker
+from ser_lightning.reports.fitted import fitted_on
 from ser_lightning.reports.system import System
 from ser_lightning.runs.folder import RunFolder
 
@@ -58,7 +59,7 @@ class Pair:
         ours, theirs = _by_place(self.a), _by_place(self.b)
         if not _same_folds(ours, theirs):
             return Test(CORRECTED_T, None, "the folds test different utterances: there are no differences fold by fold")
-        if gone := [run.id for system in self.systems for run in _first_runs(system) if not run.proof.exists()]:
+        if gone := [run.id for system in self.systems for run in _runs(system) if not run.proof.exists()]:
             return Test(CORRECTED_T, None, f"needs the sizes of the parts, but split_proof.json of {gone[0]} is gone")
         values = [_score(ours[place], metric) - _score(theirs[place], metric) for place in ours]
         # Where the systems trained on parts of different sizes, the smaller one, which gives the larger p.
@@ -81,11 +82,14 @@ def _score(rows: Predictions, metric: Metric) -> float:
 
 
 def _test_share(system: System) -> float:
-    """Mean over folds of n_test / n_train, where n_train counts what a model was fitted on: no validation part."""
-    sizes = [json.loads(run.proof.read_text(encoding="utf-8"))["utterances"] for run in _first_runs(system)]
-    return float(np.mean([size["test"] / size["train"] for size in sizes]))
+    """Mean over folds of n_test / n_train, where n_train counts what a model was fitted on; the least of a fusion's."""
+    return float(np.mean([max(map(_share, runs)) for runs in system.runs.values()]))
 
 
-def _first_runs(system: System) -> list[RunFolder]:
-    """A run of each fold and seed; members of a fusion share their parts."""
-    return [runs[0] for runs in system.runs.values()]
+def _share(run: RunFolder) -> float:
+    sizes = json.loads(run.proof.read_text(encoding="utf-8"))["utterances"]
+    return float(sizes["test"] / sum(sizes[part] for part in fitted_on(run)))
+
+
+def _runs(system: System) -> list[RunFolder]:
+    return [run for runs in system.runs.values() for run in runs]

@@ -11,6 +11,8 @@ from ser_lightning.evaluation.pooled import Pooled
 from ser_lightning.evaluation.predictions import Predictions
 from ser_lightning.files import read_csv
 from ser_lightning.reports.places import Places
+from ser_lightning.reports.whereabouts import runs_of
+from ser_lightning.runs.endings import FINISHED
 from ser_lightning.runs.folder import RunFolder
 
 Place = tuple[int, int]
@@ -28,7 +30,7 @@ class System:
     pooled: Pooled
     """Test rows."""
     runs: Mapping[Place, Sequence[RunFolder]]
-    """The runs behind each fold and seed: one, or the members of a fusion."""
+    """The runs behind each fold and seed that is finished: one, or the members of a fusion."""
 
     @property
     def name(self) -> str:
@@ -55,7 +57,8 @@ def open_system(name: str, places: Places) -> System:
     """A run, a cross-validation or a fusion by its folder or its id.
 
     Raises:
-        UserError: there is none of that name, it isn't finished, or a run's test part was not scored.
+        UserError: there is none of that name, it isn't finished, a run's test part was not scored, or the finished
+            runs of a cross-validation are not there.
     """
     path = _find(name, places)
     file = path / "result.json"
@@ -65,10 +68,11 @@ def open_system(name: str, places: Places) -> System:
     kind = result.get("kind", "run")
     if kind == "run":
         return _run(RunFolder(path), result)
-    runs: dict[Place, Sequence[RunFolder]] = {}
-    for row in read_csv(path / "folds.csv"):
-        folders = [RunFolder(_beside(path, places.runs_dir) / run) for run in row["run"].split(" ")]
-        runs[int(row["fold"]), int(row["seed"])] = folders
+    runs = {
+        (int(row["fold"]), int(row["seed"])): runs_of(path, row["run"].split(" "), places.runs_dir)
+        for row in read_csv(path / "folds.csv")
+        if row["state"] == FINISHED
+    }
     return System(path, kind, result, Pooled.read(path / "predictions.csv"), runs)
 
 
@@ -82,16 +86,10 @@ def _run(run: RunFolder, result: Mapping[str, Any]) -> System:
 
 
 def _find(name: str, places: Places) -> Path:
-    folders = [Path(folder) for folder in (places.crossval_dir, places.fusions_dir, places.runs_dir)]
+    folders = [Path(folder) for folder in (places.crossval_dir, places.fusions_dir, places.runs_dir or "runs")]
     for path in (*(folder / name for folder in folders), Path(name)):
         if (path / "config.yaml").is_file() or (path / "folds.csv").is_file():
             return path.resolve()
     known = sorted(p.parent.name for folder in folders for p in folder.glob("*/config.yaml"))
     where = ", ".join(f"{folder}/" for folder in folders)
     raise ConfigError(f"no run, cross-validation or fusion `{name}` in {where}; known: {', '.join(known) or 'none'}")
-
-
-def _beside(path: Path, runs_dir: str) -> Path:
-    """The runs' folder: as given where it exists, else beside the folder of `path`, which may have been moved."""
-    given = Path(runs_dir)
-    return given if given.is_dir() else path.parent.parent / "runs"

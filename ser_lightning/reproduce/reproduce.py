@@ -1,6 +1,6 @@
 """`ser reproduce NAME`: every row of a published table under its own protocol and an honest one."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,14 +10,16 @@ from ser_lightning.config.schema import Config
 from ser_lightning.config.settings import taken
 from ser_lightning.config.sources import choices, search_path
 from ser_lightning.console import console
-from ser_lightning.crossval.crossval import IncompleteError, crossval
-from ser_lightning.crossval.settings import Settings as Crossval
+from ser_lightning.crossval.crossval import crossval
 from ser_lightning.errors import ConfigError, UserError
 from ser_lightning.files import write_json, write_text
 from ser_lightning.reports.fuse import fuse
+from ser_lightning.reproduce.ahead import asked, plan_ahead
+from ser_lightning.reproduce.fixed import refuse_fixed
 from ser_lightning.reproduce.recipe import Protocol, Recipe, Row, recipe
 from ser_lightning.reproduce.settings import Settings
 from ser_lightning.reproduce.table import as_dict, markdown
+from ser_lightning.training.stopping import StoppedError
 
 HALVES = "weights=[0.5,0.5]"
 """The paper averages the logits of two branches that share nothing: of two trainings, then."""
@@ -33,23 +35,29 @@ class Found:
     why: str = ""
 
 
-def reproduce(words: list[str]) -> list[Found]:
+def reproduce(words: list[str], conf: str | None = None) -> list[Found]:
     """Run what is not finished, print the tables, and write the files that are asked for.
 
+    Args:
+        words: the recipe's name, settings, and overrides of what neither a protocol nor a row sets.
+        conf: a folder searched before the packaged conf/.
+
     Raises:
-        ConfigError: no such recipe, or words that no row can be composed with; before any training.
-        UserError: a row failed; the others are there.
+        ConfigError: no such recipe, words that set what it sets, or that no row can be composed with.
+        UserError: a row's folds can't be made, before any training; or a row failed, and the others are there.
     """
     settings, rest = taken(Settings, words)
     if not rest or "=" in rest[0]:
-        raise ConfigError(f"ser reproduce: name what ({', '.join(choices('reproduce', search_path(None)))})")
-    chosen = recipe(rest[0], search_path(None))
+        raise ConfigError(f"ser reproduce: name what ({', '.join(choices('reproduce', search_path(conf)))})")
+    chosen = recipe(rest[0], search_path(conf))
+    refuse_fixed(chosen, rest[1:])
     configs = {
-        (protocol.name, row.name): compose([*chosen.base, *protocol.words, *row.words, *rest[1:]]).config
+        (protocol.name, row.name): compose([*chosen.base, *protocol.words, *row.words, *rest[1:]], conf).config
         for protocol in chosen.protocols
         for row in chosen.rows
         if row.words
     }
+    plan_ahead(chosen, configs, settings)
     found = [one for protocol in chosen.protocols for one in _under(chosen, protocol, configs, settings)]
     _tell(found, settings)
     if failed := [f"{one.row.title}, {one.protocol.name}: {one.why}" for one in found if one.result is None]:
@@ -58,7 +66,7 @@ def reproduce(words: list[str]) -> list[Found]:
 
 
 def _under(
-    chosen: Recipe, protocol: Protocol, configs: dict[tuple[str, str], Config], settings: Settings
+    chosen: Recipe, protocol: Protocol, configs: Mapping[tuple[str, str], Config], settings: Settings
 ) -> list[Found]:
     """All rows under one protocol, fused ones after those that are trained, in the recipe's order."""
     ids: dict[str, str] = {}
@@ -73,18 +81,20 @@ def _under(
             )
             ids[row.name] = result["id"]
             found[row.name] = Found(protocol, row, result)
-        except (IncompleteError, KeyError) as error:
-            why = f"{error} failed" if isinstance(error, KeyError) else str(error)
-            found[row.name] = Found(protocol, row, None, why)
+        except StoppedError:
+            raise
+        except UserError as error:
+            found[row.name] = Found(protocol, row, None, str(error))
     return [found[row.name] for row in chosen.rows]
 
 
 def _trained(config: Config, protocol: Protocol, settings: Settings) -> dict[str, Any]:
-    asked = Crossval(settings.jobs, settings.seeds, protocol.selected_on_test, settings.crossval_dir)
-    return crossval(config, asked).read_result()
+    return crossval(config, asked(protocol, settings)).read_result()
 
 
-def _fused(row: Row, ids: dict[str, str], runs_dir: str, settings: Settings) -> dict[str, Any]:
+def _fused(row: Row, ids: Mapping[str, str], runs_dir: str, settings: Settings) -> dict[str, Any]:
+    if missing := [name for name in row.fuse if name not in ids]:
+        raise UserError(f"{', '.join(missing)} failed")
     places = [f"runs_dir={runs_dir}", f"crossval_dir={settings.crossval_dir}", f"fusions_dir={settings.fusions_dir}"]
     return dict(fuse([*(ids[name] for name in row.fuse), HALVES, *places]).result)
 

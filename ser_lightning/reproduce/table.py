@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from ser_lightning.evaluation.summary import CHOSEN, LAST, ON_TEST
+from ser_lightning.evaluation.summary import CHOSEN, LAST, ON_TEST, selection
 
 if TYPE_CHECKING:
     from ser_lightning.reproduce.reproduce import Found
@@ -26,17 +26,37 @@ def markdown(found: Sequence["Found"]) -> str:
     for protocol in dict.fromkeys(one.protocol for one in found):
         rows = [one for one in found if one.protocol == protocol]
         table = _with_published(rows) if protocol.selected_on_test else _honest(rows)
-        parts.append(f"## {protocol.title}\n\n{protocol.note}\n\n{table}\n")
+        labels = f"Labels: {', '.join(_shared_labels(rows)) or 'none'}."
+        parts.append(f"## {protocol.title}\n\n{protocol.note} {labels}\n\n{table}\n")
     return "\n".join([*parts, FOOT, ""])
+
+
+def _shared_labels(found: Sequence["Found"]) -> list[str]:
+    """What all figures of a protocol have to be read with."""
+    each = [one.result["labels"] for one in found if one.result]
+    return [label for label in each[0] if all(label in labels for labels in each)] if each else []
+
+
+def _titles(found: Sequence["Found"]) -> list[str]:
+    """Rows' titles, with what only some of them have to be read with."""
+    shared = _shared_labels(found)
+    return [" - ".join([one.row.title, *_own(one.result, shared)]) for one in found]
+
+
+def _own(result: Mapping[str, Any] | None, shared: Sequence[str]) -> list[str]:
+    if result is None:
+        return []
+    labels = [label for label in result["labels"] if label not in shared]
+    return labels + ([how] if (how := selection(result)) != CHOSEN else [])
 
 
 def _with_published(found: Sequence["Found"]) -> str:
     head = ("row", "last epoch, folds", "logged", "selected on test, folds", "logged", "published", CHOSEN + ", folds")
     rows = []
-    for one in found:
+    for title, one in zip(_titles(found), found, strict=True):
         logged, figures = one.row.logged or {}, _figures(one)
         rows.append((
-            one.row.title,
+            title,
             _folds(figures, LAST),
             _pair(logged.get("last")),
             _folds(figures, ON_TEST),
@@ -50,10 +70,10 @@ def _with_published(found: Sequence["Found"]) -> str:
 def _honest(found: Sequence["Found"]) -> str:
     head = ("row", f"{CHOSEN}, pooled WA", "pooled UA", "folds", "last epoch, folds")
     rows = []
-    for one in found:
+    for title, one in zip(_titles(found), found, strict=True):
         figures = _figures(one)
         pooled = [_interval(figures[CHOSEN], key) for key in ("wa", "uar")] if figures else ["failed", ""]
-        rows.append((one.row.title, *pooled, _folds(figures, CHOSEN), _folds(figures, LAST)))
+        rows.append((title, *pooled, _folds(figures, CHOSEN), _folds(figures, LAST)))
     return _table(head, rows)
 
 

@@ -13,22 +13,13 @@ from ser_lightning.console import console
 from ser_lightning.errors import ConfigError
 from ser_lightning.sweeps.claims import Claims
 from ser_lightning.sweeps.frozen import Frozen
+from ser_lightning.sweeps.join import Join
 from ser_lightning.sweeps.samplers import pruner
 from ser_lightning.sweeps.storage import open_storage
 from ser_lightning.sweeps.study import StudyFolder, open_study
 from ser_lightning.sweeps.sweep_file import read_sweep
 from ser_lightning.sweeps.worker import Worker
 from ser_lightning.training.stopping import StopRequest
-
-
-@dataclass(frozen=True)
-class Join:
-    """What a worker takes: nothing that could change a trial."""
-
-    jobs: int | None = None
-    """Trials at a time; null: one a GPU where there are GPUs, else one."""
-    studies_dir: str = "studies"
-    """Folder of the studies."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +30,7 @@ class Begin(Join):
     """Go on with a study although its base or space is not what it began with."""
 
 
-def sweep(words: Sequence[str]) -> StudyFolder:
+def sweep(words: Sequence[str], conf: str | None = None) -> StudyFolder:
     """Make the study of a sweep file, or resume it, and work on it until all its trials have ended.
 
     Raises:
@@ -49,7 +40,7 @@ def sweep(words: Sequence[str]) -> StudyFolder:
     settings, rest = taken(Begin, words)
     if not rest or "=" in rest[0]:
         raise ConfigError("ser sweep: name a sweep file, such as sweeps/quick.yaml, before the overrides")
-    frozen = read_sweep(rest[0], rest[1:])
+    frozen = read_sweep(rest[0], rest[1:], conf)
     folder = StudyFolder(Path(settings.studies_dir) / frozen.study.name)
     study = open_study(folder, frozen, settings.changed)
     return _work(folder, study, settings)

@@ -5,7 +5,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -39,6 +39,9 @@ class ClassicalLearner:
     choose nothing and its speakers may train what meets the test part.
     """
 
+    has_epochs: ClassVar[bool] = False
+    """A learner that doesn't say has them."""
+
     def __init__(self, config: Config, shapes: Mapping[str, StreamShape], classes: Sequence[str]) -> None:
         model = build("model", config.model, shapes, len(classes))
         if not isinstance(model, LinearSVM):
@@ -66,6 +69,7 @@ class ClassicalLearner:
             "cost": {name: fit["cost"] for name, fit in found.items()},
             "inner_uar": {name: fit["inner_uar"] for name, fit in found.items()},
             "seconds": sum(fit["seconds"] for fit in found.values()),
+            "fitted_on": list(FITS["train_validation"]),
             "selected_by": f"mean UAR of {self.model.inner_folds} inner folds over speakers",
         }
 
@@ -117,14 +121,17 @@ def _speakers(rows: PartRows) -> list[str]:
 
 
 def _check_training(training: Training) -> None:
-    """Raises UserError: a setting asks for what isn't done here."""
+    """Raises UserError: settings ask for what isn't done here; all of them are named."""
     given, default = asdict(training), asdict(Training())
-    for key in given.keys() - set(USED):
-        if given[key] != default[key]:
-            raise UserError(
-                f"training.{key}={given[key]}: training.learner=classical has no use for it; choose training=classical "
-                f"or set training.{key}={'null' if default[key] is None else default[key]}"
-            )
+    if other := [key for key in given if key not in USED and given[key] != default[key]]:
+        raise UserError(
+            f"{_words(given, other, ', ')}: training.learner=classical has no use for {'them' if other[1:] else 'it'}; "
+            f"set {_words(default, other, ' ')}"
+        )
+
+
+def _words(values: Mapping[str, Any], keys: Sequence[str], between: str) -> str:
+    return between.join(f"training.{key}={json.dumps(values[key])}" for key in keys)
 
 
 def _check_normalise(stream: str, mode: str) -> None:

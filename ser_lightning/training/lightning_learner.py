@@ -84,7 +84,8 @@ class LightningLearner:
             trainer.fit(self.module, data, ckpt_path=str(last) if last.exists() else None, weights_only=True)
         epoch = torch.load(folder / "best.ckpt", weights_only=True)["epoch"]
         chosen = {"epoch": epoch, "selected_by": "validation.uar"}
-        return {"parameters": self.parameters, "epochs": trainer.current_epoch, "checkpoint": chosen}
+        learnt = {"parameters": self.parameters, "epochs": trainer.current_epoch, "fitted_on": ["train"]}
+        return {**learnt, "checkpoint": chosen}
 
     def load(self, folder: Path, state: str = "best") -> None:
         """Take the weights and normalisation statistics of `folder/best.ckpt`, or of another state."""

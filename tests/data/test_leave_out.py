@@ -1,13 +1,13 @@
 """Leave-one-out: each tests once, each validates equally often, sessions keep their speakers."""
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pytest
 
 from ser_lightning.data.leave_out import LeaveSessionOut, LeaveSpeakerOut
 from ser_lightning.data.proof import prove
-from ser_lightning.data.splits import Splitter
+from ser_lightning.data.splits import KFold, Splitter
 from ser_lightning.errors import UserError
 
 
@@ -78,3 +78,12 @@ def test_speakers_that_share_a_recording_leave_together() -> None:
 def test_impossible_ones_are_refused(splitter: Splitter, says: str) -> None:
     with pytest.raises(UserError, match=says):
         splitter.split(corpus())
+
+
+def test_a_corpus_without_sessions_is_told_what_to_write_instead() -> None:
+    rows = [replace(row, session="") for row in corpus()]
+    for asked in (LeaveSessionOut().split, LeaveSessionOut().folds):
+        with pytest.raises(UserError, match=r"^split=leave_session_out: .* have no session; use split=loso$"):
+            asked(rows)
+    with pytest.raises(UserError, match=r"^split\.by=session: .* have no session; use split\.by=speaker$"):
+        KFold(k=3, by="session").split(rows)

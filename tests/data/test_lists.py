@@ -53,7 +53,8 @@ def test_lists_in_turn() -> None:
         (Lists(groups=[["01"], ["02"]], test=["03"]), "not both"),
         (Lists(test=["01"], validation=["02"], fold=1), "only split.groups has folds"),
         (Lists(groups=[["01"], ["02"], ["01"]]), "01 stands in two lists"),
-        (Lists(groups=[["01"], ["77"]]), "no speaker 77"),
+        (Lists(groups=[["01"], ["77"]]), "^split.groups: no speaker 77"),
+        (Lists(validation=["01"], test=["77"]), "^split.test: no speaker 77"),
         (Lists(groups=[["01"], ["02"]], fold=2), "split.fold=2"),
         (Lists(groups=[["01"]]), "two are needed"),
         (RavdessFolds(fold=5), "split.fold=5"),
@@ -63,6 +64,11 @@ def test_lists_in_turn() -> None:
 def test_mistakes_are_named(splitter: Splitter, text: str) -> None:
     with pytest.raises(UserError, match=text):
         splitter.split(ROWS)
+
+
+def test_the_actors_of_ravdess_are_asked_for_by_the_splits_name() -> None:
+    with pytest.raises(UserError, match=r"^split=ravdess_folds: no speaker 01; there are 02, 03"):
+        RavdessFolds().split([row for row in ROWS if row.speaker != "01"])
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,7 @@ from ser_lightning.evaluation.pooled import Pooled
 from ser_lightning.evaluation.predictions import Predictions
 
 CLASSES = ("anger", "happiness", "sadness")
+SELECTED = {"lightning": "validation.uar", "classical": "mean UAR of 5 inner folds over speakers"}
 
 
 @dataclass
@@ -79,7 +80,7 @@ class Shelf:
         (validation + test).write(path / "predictions.csv")
         scores = {"validation": validation.scores().as_dict(), "test": test.scores().as_dict()}
         facts = {"id": study.name, "labels": list(study.labels), "manifest": "f" * 64, "classes": list(study.classes)}
-        self.write_json(path / "result.json", facts | scores | {"checkpoint": {"epoch": 3}, "epochs": study.epochs})
+        self.write_json(path / "result.json", facts | scores | self.facts(study) | {"epochs": study.epochs})
         return test
 
     def run_folder(self, study: Study, place: tuple[int, int], name: str = "") -> Path:
@@ -93,7 +94,7 @@ class Shelf:
         self.write_csv(path / "split.csv", [{"id": speaker, "speaker": speaker, "digest": speaker, "part": "test"}])
         if study.epochs:
             self.write_csv(path / "metrics.csv", self.history(study))
-            self.write_json(path / "result.json", {"checkpoint": {"epoch": study.epochs // 2}})
+        self.write_json(path / "result.json", self.facts(study))
         return path
 
     def draw(self, study: Study, speakers: Iterable[int], part: str = "test") -> Predictions:
@@ -169,8 +170,16 @@ class Shelf:
             "classes": list(study.classes),
             "folds": study.speakers,
             "seeds": list(study.seeds),
+            "selected_by": [SELECTED[study.learner]],
             "figures": {"selected on test": selected} if study.selected else {},
         }
+
+    def facts(self, study: Study) -> dict[str, Any]:
+        """What the learner says of itself."""
+        selected = {"selected_by": SELECTED[study.learner]}
+        if study.learner == "classical":
+            return {"fitted_on": ["train", "validation"], **selected}
+        return {"fitted_on": ["train"], "checkpoint": {"epoch": study.epochs // 2, **selected}}
 
     def look(self, study: Study, places: Iterable[tuple[int, int]]) -> None:
         path = self.root / "runs" / "test_looks.csv"

@@ -23,6 +23,11 @@ CLASSES = ("anger", "joy", "sadness")
 TAKES = 3
 """Utterances of each speaker and class."""
 
+FACTS: Mapping[str, Mapping[str, object]] = {
+    "lightning": {"fitted_on": ["train"], "checkpoint": {"epoch": 1, "selected_by": "validation.uar"}},
+    "classical": {"fitted_on": ["train", "validation"], "selected_by": "mean UAR of inner folds"},
+}
+
 
 @dataclass(frozen=True)
 class Spoken:
@@ -73,6 +78,8 @@ class Maker:
     """Of the model."""
     labels: tuple[str, ...] = ()
     manifest: str = "manifest"
+    learner: str = "lightning"
+    """classical: fitted on train and validation, chosen by inner folds."""
     recorded: str = ""
     """What tells one recording from another of the same name."""
 
@@ -128,4 +135,5 @@ class Maker:
             "labels": list(self.labels),
             "manifest": self.manifest,
             "classes": list(CLASSES),
+            **FACTS[self.learner],
         }

@@ -9,12 +9,15 @@ import pytest
 
 from ser_lightning.cli import main
 from ser_lightning.config.compose import compose
+from ser_lightning.config.schema import Config
 from ser_lightning.config.sources import choices, search_path
 from ser_lightning.errors import ConfigError, UserError
 from ser_lightning.evaluation.pooled import Pooled
 from ser_lightning.files import read_csv
+from ser_lightning.reproduce import reproduce as module
 from ser_lightning.reproduce.recipe import Recipe, recipe
 from ser_lightning.reproduce.reproduce import reproduce
+from ser_lightning.training.stopping import StoppedError
 
 NAMES = list(choices("reproduce", search_path(None)))
 SPEC = Path(__file__).resolve().parents[2].parent / "shared" / "specs" / "ds_lstm.md"
@@ -96,6 +99,8 @@ def test_rows_run_under_both_protocols_and_stand_beside_the_published_figures(
     assert len(found) == 6
     assert found["paper", "both"]["labels"] == ["speaker_dependent"]
     assert found["honest", "both"]["labels"] == []
+    paper, honest = shown.split("## ")[1:]
+    assert "Labels: speaker_dependent." in paper and "Labels: none." in honest
     assert "69.1 / 69.4" in shown and "72.7 / 73.3" in shown
     for protocol, name in found:
         assert ("selected on test" in found[protocol, name]["figures"]) == (protocol == "paper")
@@ -155,3 +160,67 @@ def test_what_to_reproduce_must_be_named(words: list[str]) -> None:
         reproduce(["papr"])
     with pytest.raises(ConfigError, match=r"unknown key `training\.max_epoch`"):
         reproduce([*words, "training.max_epoch=3"])
+
+
+@pytest.mark.parametrize(
+    ("word", "owner", "key"),
+    [
+        ("split=random_kfold", "protocol `paper`", "split"),
+        ("split.k=4", "protocol `paper`", "split"),
+        ("split.seed=1", "protocol `paper`", "split"),
+        ("model=ds_lstm", "row `small`", "model.hidden_dim"),
+        ("model.hidden_dim=16", "row `small`", "model.hidden_dim"),
+    ],
+)
+def test_words_that_a_protocol_or_a_row_sets_are_refused_before_any_training(
+    words: list[str], word: str, owner: str, key: str
+) -> None:
+    said = re.escape(f"`{word}`: {owner} of `ser reproduce tiny` sets {key} itself")
+    with pytest.raises(ConfigError, match=said):
+        reproduce([*words, word])
+    assert not Path("runs").exists()
+
+
+def test_every_row_is_planned_before_the_first_training(words: list[str]) -> None:
+    Path("conf/reproduce/tiny.yaml").write_text(TINY.replace("split=kfold, split.k=3", "split=leave_session_out"))
+    with pytest.raises(UserError, match=r"tiny, protocol `honest`, row `small`: split=leave_session_out: .*no session"):
+        reproduce(words)
+    assert not Path("runs").exists()
+
+
+def failing(error: Exception, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The smaller model's cross-validations raise."""
+    real = module.crossval
+
+    def crossval(config: Config, *rest: object) -> object:
+        if config.model["hidden_dim"] == 4:
+            raise error
+        return real(config, *rest)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(module, "crossval", crossval)
+
+
+def test_whatever_a_user_can_mend_leaves_the_other_rows(
+    words: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    failing(UserError("another process has it"), monkeypatch)
+    with pytest.raises(UserError, match="Small, paper: another process has it") as raised:
+        reproduce(words)
+    assert "Both, paper: small failed" in str(raised.value)
+    shown = capsys.readouterr().out
+    assert shown.count("| Large") == 2 and "| Small | failed" in shown
+
+
+@pytest.mark.parametrize("error", [KeyError("uar"), StoppedError("SIGTERM", 143)])
+def test_bugs_and_a_stop_end_it(words: list[str], monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
+    failing(error, monkeypatch)
+    with pytest.raises(type(error)):
+        reproduce(words)
+
+
+def test_a_recipe_of_another_folder(words: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    Path("conf").rename("mine")
+    assert main(["reproduce", *words, "split.k=4"]) == 2
+    assert "unknown reproduce `tiny`" in capsys.readouterr().err
+    assert main(["reproduce", "--conf", "mine", *words, "split.k=4"]) == 2
+    assert "`split.k=4`: protocol `paper` of `ser reproduce tiny` sets split itself" in capsys.readouterr().err

@@ -229,6 +229,17 @@ def test_settings_it_has_no_use_for_are_refused(words: list[str], text: str) -> 
         ClassicalLearner(config(words), SHAPES, CLASSES)
 
 
+def test_all_of_them_are_named_at_once_with_what_to_write() -> None:
+    words = ["training.mixup=0.2", "training.keep_epochs=true"]
+    with pytest.raises(UserError) as refused:
+        ClassicalLearner(config(words), SHAPES, CLASSES)
+    said = str(refused.value)
+    assert "training.mixup=0.2" in said and "training.keep_epochs=true" in said
+    remedy = said.partition("; ")[2].removeprefix("set ").split(" ")
+    assert set(remedy) == {"training.mixup=0.0", "training.keep_epochs=false"}
+    ClassicalLearner(config([*words, *remedy]), SHAPES, CLASSES)
+
+
 def test_a_network_is_refused() -> None:
     streams = {"mfcc": StreamShape(39, 0.01, None)}
     with pytest.raises(UserError, match=r"fits model=linear_svm, not `mfcc_lstm`"):
@@ -252,6 +263,7 @@ def test_a_run_from_audio_to_test_scores(tiny: list[str]) -> None:
     assert result["parameters"] == 88 + 1
     assert result["cost"].keys() == {"train", "train_validation"}
     assert result["labels"] == []
+    assert result["fitted_on"] == ["train", "validation"]
 
 
 def test_normalised_by_speaker_it_is_labelled(tiny: list[str]) -> None:

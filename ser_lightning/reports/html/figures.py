@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from ser_lightning.evaluation.summary import selection
 from ser_lightning.reports.html.subject import Subject
 
 METRICS = {"uar": "UAR", "wa": "WA", "macro_f1": "macro-F1"}
@@ -24,6 +25,11 @@ class FigureRow:
     spread: Mapping[str, Mapping[str, float | None]]
     n: int
     note: str = ""
+
+    @property
+    def said(self) -> str:
+        """How the weights were chosen, in words."""
+        return selection(self.subject.system.result) if self.first else self.choice
 
     @property
     def first(self) -> bool:

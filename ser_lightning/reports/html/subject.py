@@ -7,6 +7,7 @@ from typing import Any
 
 from ser_lightning.config.sources import read
 from ser_lightning.evaluation.summary import summarise
+from ser_lightning.reports.fitted import on_validation
 from ser_lightning.reports.system import System
 
 Summary = Mapping[str, Any]
@@ -38,7 +39,7 @@ class Subject:
     trained: Sequence[Mapping[str, Any]]
     """The same of the runs behind one fold: of the members, if it is a fusion."""
     chosen: Summary
-    """Checkpoint chosen on validation: the honest figure."""
+    """Checkpoint chosen on validation, or as the learner chooses: the honest figure."""
     last: Summary | None
     """Last epoch; None for what has no epochs."""
 
@@ -59,6 +60,8 @@ class Subject:
     @property
     def badges(self) -> list[Badge]:
         marks = [Badge(label, NOTES.get(label, "")) for label in self.system.labels]
+        if on_validation(self.system):
+            marks.append(Badge("also fitted on validation", "its models learn from the validation speakers too"))
         if self.selected:
             marks.append(Badge("also selected on test", "one of its figures chose the epoch on test rows"))
         return marks

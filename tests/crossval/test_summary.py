@@ -1,0 +1,38 @@
+"""What a person reads of a cross-validation: how what the figures are of was chosen, and on what it was fitted."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from ser_lightning.crossval.folder import CrossvalFolder
+from ser_lightning.crossval.summary import show
+from ser_lightning.evaluation.pooled import Pooled
+from ser_lightning.evaluation.predictions import Predictions
+from ser_lightning.evaluation.summary import CHOSEN, summarise
+from ser_lightning.files import write_json
+
+
+def shown(path: Path, capsys: pytest.CaptureFixture[str], **facts: object) -> str:
+    rows = Predictions(["a", "b"], ["1", "2"], ["s", "s"], ["test"] * 2, ["a", "b"], np.eye(2))
+    told = {
+        "id": "cv",
+        "labels": [],
+        "folds": 1,
+        "seeds": [0],
+        "figures": {CHOSEN: summarise(Pooled.of([(0, 0, rows)]))},
+    }
+    write_json(path / "result.json", told | facts)
+    show(CrossvalFolder(path))
+    return " ".join(capsys.readouterr().err.split())
+
+
+def test_a_networks_epoch_is_chosen_on_validation(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    said = shown(tmp_path, capsys, selected_by=["validation.uar"], fitted_on=["train"])
+    assert "chosen on validation" in said and "also fitted" not in said
+
+
+def test_a_learner_that_chooses_otherwise_says_how(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    said = shown(tmp_path, capsys, selected_by=["inner folds"], fitted_on=["train", "validation"])
+    assert "chosen by inner folds" in said and "chosen on validation" not in said
+    assert "also fitted on the validation part" in said
