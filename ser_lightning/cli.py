@@ -98,7 +98,7 @@ VERBS = {
     ),
     "report": Verb(
         "ser_lightning.reports.report:report",
-        "one HTML file on runs, cross-validations and fusions, side by side",
+        "one HTML file on runs, cross-validations, fusions and studies, side by side",
         takes="words",
         settings="ser_lightning.reports.report:Report",
         usage="A [B ...] [key=value ...]",
@@ -123,6 +123,21 @@ VERBS = {
         takes="words",
         settings="ser_lightning.sweeps.join:Join",
         usage="STUDY [key=value ...]",
+    ),
+    "study": Verb(
+        "ser_lightning.sweeps.study_show:show_study",
+        "leader board, importances, failures and Pareto front of a study",
+        takes="words",
+        settings="ser_lightning.sweeps.study_show:Show",
+        usage="STUDY [key=value ...]",
+    ),
+    "finalize": Verb(
+        "ser_lightning.sweeps.finalize:finalize",
+        "re-train a study's winner with several seeds and score its test part, once",
+        takes="words",
+        settings="ser_lightning.sweeps.finalize:Finalize",
+        usage="STUDY [key=value ...]",
+        shown="ser_lightning.sweeps.finalize_show:show",
     ),
     "runs list": Verb(
         "ser_lightning.runs.manage:list_runs", "the runs under runs_dir=...", takes="words", usage="[runs_dir=...]"

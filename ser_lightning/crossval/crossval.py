@@ -43,12 +43,12 @@ def crossval(config: Config, settings: Settings | None = None, stop: StopRequest
         if folder.complete:
             console.print(f"cross-validation {folder.id} is finished already", soft_wrap=True)
         else:
-            _crossval(chosen, folder, slots, stop or StopRequest())
+            carry_out(chosen, folder, slots, stop or StopRequest())
         track(chosen.base, folder)
     return folder
 
 
-def _crossval(chosen: Plan, folder: CrossvalFolder, slots: list[dict[str, str]], stop: StopRequest) -> None:
+def carry_out(chosen: Plan, folder: CrossvalFolder, slots: list[dict[str, str]], stop: StopRequest) -> None:
     folder.begin(chosen.base.config)
     progress = Progress(folder, chosen.tasks)
     console.print(f"cross-validation {folder.id}: {progress.said}", soft_wrap=True)

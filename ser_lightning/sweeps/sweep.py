@@ -1,11 +1,10 @@
 """`ser sweep FILE` and `ser worker STUDY`."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import optuna
-from optuna.pruners import WilcoxonPruner
 from optuna.study import Study
 
 from ser_lightning.config.settings import names_and, taken
@@ -18,6 +17,7 @@ from ser_lightning.sweeps.samplers import pruner
 from ser_lightning.sweeps.storage import open_storage
 from ser_lightning.sweeps.study import StudyFolder, open_study
 from ser_lightning.sweeps.sweep_file import read_sweep
+from ser_lightning.sweeps.track import Tracker
 from ser_lightning.sweeps.worker import Worker
 from ser_lightning.training.stopping import StopRequest
 
@@ -37,6 +37,7 @@ def sweep(words: Sequence[str], conf: str | None = None) -> StudyFolder:
         ConfigError: the file, its space or a word is wrong, or the study began with something else.
         UserError: the storage does not answer, or trials fail in a row.
     """
+    optuna.logging.set_verbosity(optuna.logging.WARNING)  # its line a trial would break the table
     settings, rest = taken(Begin, words)
     if not rest or "=" in rest[0]:
         raise ConfigError("ser sweep: name a sweep file, such as sweeps/quick.yaml, before the overrides")
@@ -53,6 +54,7 @@ def worker(words: Sequence[str]) -> StudyFolder:
         ConfigError: overrides, which a worker does not take: the study's configuration is frozen.
         UserError: there is no such study.
     """
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
     names, settings = names_and(Join, words)
     if len(names) != 1:
         raise ConfigError("ser worker: name one study, by its name under studies/ or by its folder")
@@ -61,14 +63,14 @@ def worker(words: Sequence[str]) -> StudyFolder:
 
 
 def _work(folder: StudyFolder, study: Study, settings: Join) -> StudyFolder:
-    optuna.logging.set_verbosity(optuna.logging.WARNING)  # its line a trial would break the table
     frozen = Frozen.read(folder.frozen)
     firsts = _first_folds(folder, frozen) if frozen.study.crossval else None
-    if firsts:
-        study.pruner = WilcoxonPruner()
+    if firsts and frozen.study.pruner["name"] != "none":
+        study.pruner = pruner(replace(frozen.study, pruner={"name": "wilcoxon"}))
     claims = Claims(study, folder, frozen.study)
     console.print(f"study {folder.name}: {frozen.study.trials} trials in all, in {folder.path}", soft_wrap=True)
-    Worker(frozen, claims, firsts, StopRequest(), settings.jobs).work()
+    with Tracker(study, folder, frozen) as tracker:
+        Worker(frozen, claims, firsts, StopRequest(), settings.jobs, tracker).work()
     return folder
 
 

@@ -48,6 +48,7 @@ class Preparation:
         base = bind(frozen.base, "the study's base")
         self.device, self.ranks = find_device(base.training), base.training.devices
         self._corpora: dict[str, Corpus] = {}
+        self._corpus(base)  # before a trial is claimed, whose heartbeat a long scan would let go stale
 
     def begin(self, claimed: Claimed) -> Begun:
         """Suggest the trial's values and compose its runs.

@@ -9,11 +9,13 @@ from ser_lightning.errors import UserError
 from ser_lightning.runs.endings import FINISHED, MEMORY, STOPPED
 from ser_lightning.runs.launcher import tail
 from ser_lightning.runs.slots import Job, Slots, environments
+from ser_lightning.sweeps.board import Board
 from ser_lightning.sweeps.claims import Claimed, Claims
 from ser_lightning.sweeps.following import Following, follow
 from ser_lightning.sweeps.frozen import Frozen
 from ser_lightning.sweeps.limits import resident
 from ser_lightning.sweeps.result import value
+from ser_lightning.sweeps.track import Tracker
 from ser_lightning.sweeps.trial import PARAMETERS, Begun, OverBudgetError, Preparation
 from ser_lightning.training.stopping import StoppedError, StopRequest, on_signals
 
@@ -28,13 +30,21 @@ class Worker:
     Args:
         jobs: trials at a time; None for one, or one a GPU.
         firsts: the study of first folds, where trials are cross-validations.
+        tracker: tells W&B how trials ended.
     """
 
     def __init__(
-        self, frozen: Frozen, claims: Claims, firsts: Study | None, stop: StopRequest, jobs: int | None = None
+        self,
+        frozen: Frozen,
+        claims: Claims,
+        firsts: Study | None,
+        stop: StopRequest,
+        jobs: int | None = None,
+        tracker: Tracker | None = None,
     ) -> None:
         self.frozen, self.claims, self.firsts, self.stop = frozen, claims, firsts, stop
         self.preparation = Preparation(frozen)
+        self.board, self.tracker = Board(frozen, claims), tracker
         self.running: dict[str, tuple[Begun, Following]] = {}
         self.asked: dict[str, str] = {}
         """Why this worker asked a trial's job to stop."""
@@ -50,7 +60,7 @@ class Worker:
             StoppedError: it was asked to stop; what ran goes on when a worker is started again.
         """
         try:
-            with on_signals(self.stop):
+            with on_signals(self.stop), self.board:
                 self.slots.work(self._coming())
         finally:
             for number in self.claims.held:  # nobody else would take what a living process has
@@ -73,6 +83,7 @@ class Worker:
             if name not in self.asked and (why := self._why_stop(begun, following, lost)):
                 self.asked[name] = why
                 self.slots.end(begun.job)
+        self.board.tick()
 
     def ended(self, job: Job, reason: str) -> None:
         """Tell the study; a trial that another worker took over is left to it."""
@@ -89,6 +100,8 @@ class Worker:
         else:
             state = self._tell(begun.claimed, TrialState.FAIL, asked or reason, "\n".join(tail(job.log)))
         following.close(state)
+        if self.tracker:
+            self.tracker.ended(begun.claimed.number, begun.runs)
 
     def _coming(self) -> Iterator[Job | None]:
         """Jobs of claimed trials; None while all are taken and some run elsewhere, whose worker may die."""
@@ -124,8 +137,8 @@ class Worker:
         if begun.claimed.number in lost:
             return "taken over by another worker"
         most = self.frozen.study.memory
-        if most is not None and (held := resident(self.slots.pid(begun.job))) > most:
-            return f"{MEMORY} ({held:.0f} MiB, more than study.memory={most})"
+        if most is not None and resident(self.slots.pid(begun.job)) > most:
+            return f"{MEMORY} (more than study.memory={most} MiB)"  # no figure: reasons in a row are compared
         return following.tick()
 
     def _complete(self, begun: Begun) -> TrialState:
@@ -141,7 +154,8 @@ class Worker:
         return TrialState.COMPLETE
 
     def _tell(self, claimed: Claimed, state: TrialState, reason: str, log_end: str = "") -> TrialState:
-        self.claims.finish(claimed, state, None, reason, log_end)
+        if not self.claims.finish(claimed, state, None, reason, log_end):
+            return state
         if state == TrialState.FAIL:
             self.failed = [*self.failed, reason] if self.failed[-1:] == [reason] else [reason]
         else:

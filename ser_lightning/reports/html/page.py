@@ -15,14 +15,16 @@ from ser_lightning.reports.html.looks import seen
 from ser_lightning.reports.html.provenance import NOTHING, command, configurations, environments, manifests
 from ser_lightning.reports.html.recall import class_recalls, speaker_scores
 from ser_lightning.reports.html.split import splits
+from ser_lightning.reports.html.study import StudyView
 from ser_lightning.reports.html.subject import Subject, subjects
 from ser_lightning.reports.system import System
+from ser_lightning.sweeps.standing import figure
 
 
-def render(systems: Sequence[System]) -> str:
+def render(systems: Sequence[System], studies: Sequence[StudyView] = ()) -> str:
     """The whole page; of the same folders always the same text."""
     found = subjects(systems)
-    return environment().get_template("report.html").render(view(found), version=__version__)
+    return environment().get_template("report.html").render(view(found), studies=studies, version=__version__)
 
 
 def view(found: Sequence[Subject]) -> dict[str, Any]:
@@ -54,7 +56,7 @@ def environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    made.filters |= {"percent": percent, "minute": minute, "short": short}
+    made.filters |= {"percent": percent, "minute": minute, "short": short, "figure": figure}
     return made
 
 

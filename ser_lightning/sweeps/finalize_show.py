@@ -1,0 +1,63 @@
+"""What a person is shown of a finalized study: figures, and what they have to be read with."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from rich.table import Table
+
+from ser_lightning.console import console
+from ser_lightning.crossval.summary import NAMES, spread
+from ser_lightning.sweeps.finalize import FinalFolder
+from ser_lightning.sweeps.space import said
+
+
+def show(final: FinalFolder) -> None:
+    """Validation and test figures over seeds, how many configurations were tried, and where things lie."""
+    found, result = final.read(), final.read_result()
+    labels = f" ({', '.join(result['labels'])})" if result["labels"] else ""
+    head = f"[bold]{found['study']}[/bold], trial {found['trial']}{labels}: seeds "
+    console.print(f"\n{head}{', '.join(map(str, result['seeds']))}", soft_wrap=True, highlight=False)
+    _line(said(found["values"]))
+    console.print(_table(found["figures"]))
+    for line in notes(found):
+        _line(line)
+    for name, path in (("experiment", found["experiment"]), ("result", final.result), ("facts", final.final)):
+        _line(f"{name}: {path}")
+    _line(f"next: ser report {final.path}")
+
+
+def notes(found: Mapping[str, Any]) -> list[str]:
+    """Sentences that belong beside the figures of final.json."""
+    tried, before, seen = found["tried"], found["looked_before"], found["test_seen_in_search"]
+    scores = ", ".join(f"{key} {value:.3f}" for key, value in found["objectives"].items())
+    said = [
+        f"tried: {tried['configurations']} configurations in {tried['trials']} trials; the search scored this one "
+        f"{scores}, which flatters what was chosen for it",
+        f"looks at these test recordings before: by {before} other configuration{'s' * (before != 1)}",
+    ]
+    if seen:
+        said.append(
+            f"NOT NESTED: {seen:.0%} of the tested recordings validated in other folds, where the search saw them: "
+            "the test figures flatter"
+        )
+    return said
+
+
+def _table(figures: Mapping[str, Any]) -> Table:
+    caption = "in brackets: 95 % by resampling speakers; ± standard deviation over folds and seeds"
+    table = Table("part", "", "pooled", "over folds and seeds", caption=caption, caption_justify="left")
+    for part, scores in figures.items():
+        for i, (key, name) in enumerate(NAMES.items()):
+            ends = scores["interval"][key]
+            interval = f" [{ends[0]:.3f}, {ends[1]:.3f}]" if ends else ""
+            table.add_row(
+                part if i == 0 else "",
+                name,
+                f"{scores[key]:.3f}{interval}",
+                spread(scores["over_folds_and_seeds"][key]),
+            )
+    return table
+
+
+def _line(text: str) -> None:
+    console.print(text, soft_wrap=True, markup=False, highlight=False)

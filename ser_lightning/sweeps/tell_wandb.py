@@ -1,0 +1,119 @@
+"""What W&B is told of trials that ended and of their study, each in a process of its own."""
+
+import json
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from ser_lightning.config.schema import Tracking
+from ser_lightning.data.proof import Proof
+from ser_lightning.files import write_text
+from ser_lightning.runs.folder import RunFolder
+from ser_lightning.runs.lock import TakenError, owned
+from ser_lightning.tracking.wandb import Identity, tracked
+
+
+@dataclass(frozen=True)
+class Ended:
+    """A trial that has ended; `name` is its runs' display name, `scores` are by objective."""
+
+    number: int
+    name: str
+    state: str
+    values: Mapping[str, Any]
+    scores: Mapping[str, float]
+    reason: str
+    runs: Sequence[Path]
+
+
+@dataclass(frozen=True)
+class Told:
+    """A study whose trials have ended."""
+
+    folder: Path
+    id: str
+    settings: Tracking
+    config: Mapping[str, Any]
+    objectives: Sequence[str]
+    names: Sequence[str]
+    """Of the parameters."""
+    trials: Sequence[Ended]
+    summary: Mapping[str, Any]
+    marker: Path
+    """A file that gets `text` when this is done."""
+    text: str
+
+
+class _FailedError(Exception):
+    """Marks a W&B run as failed."""
+
+
+def tell_trial(ended: Ended) -> None:
+    """Add a trial's values, state and reason to the W&B runs of its trainings."""
+    for path in ended.runs:
+        _tell_run(RunFolder(path), ended)
+
+
+def tell_study(told: Told) -> None:
+    """Make up for trials that a killed worker did not tell of, and write the study's run; one worker does it."""
+    with suppress(TakenError), owned(told.folder / ".tracking.lock"):
+        if told.marker.exists() and told.marker.read_text(encoding="utf-8") == told.text:
+            return
+        for ended in told.trials:
+            tell_trial(ended)
+        _tell_table(told)
+        write_text(told.marker, told.text)
+
+
+def _tell_run(run: RunFolder, ended: Ended) -> None:
+    """Nothing where no training was begun, where another trial had the run, or where it is told already."""
+    marker = run.path / "tracked"
+    if not run.attempt.exists() or (marker.exists() and marker.read_text(encoding="utf-8") == f"{ended.name}\n"):
+        return
+    with suppress(TakenError), owned(run.lock):  # who has it is another trial of the same values, and goes on with it
+        config = run.read_config()
+        if config.tracking.name != ended.name:
+            return
+        trial = {"number": ended.number, "values": dict(ended.values)}
+        found = {"state": ended.state, "reason": ended.reason, "objectives": dict(ended.scores)}
+        whole = asdict(config) | {"trial": trial}
+        with suppress(_FailedError), tracked(config.tracking, _identity(run, ended), whole, run.path) as logger:
+            if logger:
+                logger.experiment.summary.update({f"trial/{key}": value for key, value in found.items()})
+            if ended.state == "FAIL":
+                raise _FailedError
+        write_text(marker, f"{ended.name}\n")
+
+
+def _identity(run: RunFolder, ended: Ended) -> Identity:
+    """That of the training itself, so that all of it is one W&B run."""
+    config = run.read_config()
+    labels = Proof(**json.loads(run.proof.read_text(encoding="utf-8"))).labels if run.proof.exists() else []
+    tags = [config.corpus["name"], config.model["name"], config.split["name"], *labels, *config.tracking.tags]
+    return Identity(run.attempt_id, ended.name, config.tracking.group or "default", config.tracking.job_type, tags)
+
+
+def _tell_table(told: Told) -> None:
+    group = told.folder.name
+    identity = Identity(told.id, group, group, "summary", ["study", *told.settings.tags])
+    with tracked(told.settings, identity, told.config, told.folder) as logger:
+        if logger is None:
+            return
+        import wandb
+
+        columns: list[str | int] = ["number", "state", *told.objectives, *told.names, "reason", "run"]
+        rows = [
+            [
+                one.number,
+                one.state,
+                *map(one.scores.get, told.objectives),
+                *map(one.values.get, told.names),
+                one.reason,
+                one.runs[0].name if one.runs else "",
+            ]
+            for one in told.trials
+        ]
+        logger.experiment.log({"trials": wandb.Table(columns=columns, data=rows, allow_mixed_types=True)})
+        logger.experiment.summary.update(dict(told.summary))
