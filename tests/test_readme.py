@@ -35,7 +35,19 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, real_speech: Path, ti
     return {"PATH": str(real_speech / "emodb"), "my.csv": str(tiny_corpus), "[angry,calm]": "[high,low]"}
 
 
-ELSEWHERE = ("evaluate", "experiment=paper", "crossval", "compare", "fuse", "report", "reproduce")
+ELSEWHERE = (
+    "evaluate",
+    "experiment=paper",
+    "crossval",
+    "compare",
+    "fuse",
+    "report",
+    "reproduce",
+    "sweep",
+    "worker",
+    "study",
+    "finalize",
+)
 """Tested below, in test_real_speech.py and in tests/reproduce/."""
 
 
@@ -71,6 +83,18 @@ def test_from_crossval_to_an_opened_report(place: dict[str, str]) -> None:
     page = Path("report.html").read_text(encoding="utf-8")
     assert all(name in page for name in names)
     assert len(list(Path("fusions").iterdir())) == 1
+
+
+def test_from_a_sweep_to_its_winner(place: dict[str, str]) -> None:
+    section = TEXT.partition("## Sweeps")[2].partition("\n## ")[0]
+    lines = [line.partition("  #")[0].strip() for line in section.splitlines() if line.startswith("ser ")]
+    assert [shlex.split(line)[1] for line in lines] == ["sweep", "worker", "study", "report", "finalize"]
+    begin, *later = [shlex.split(line.replace("PATH", place["PATH"]))[1:] for line in lines]
+    assert main([*begin, "study.trials=2", *QUICK, "tracking.mode=off"]) == 0
+    for words in later:
+        assert main([*words, *(["seeds=1"] if words[0] == "finalize" else [])]) == 0
+    assert "quick" in Path("report.html").read_text(encoding="utf-8")
+    assert main(["config", "experiment=quick", f"corpus.root={place['PATH']}"]) == 0
 
 
 def test_python_example(tmp_path: Path) -> None:

@@ -23,7 +23,7 @@ from ser_lightning.errors import UserError
 from ser_lightning.runs.endings import code_of, reason
 from ser_lightning.training.stopping import StoppedError, StopRequest
 
-PRELOADED = ["ser_lightning.training.lightning_learner"]
+PRELOADED = ["ser_lightning.runs.train"]
 GRACE = 10.0
 """Seconds that children have to end by themselves, and again after SIGTERM, before SIGKILL."""
 BEGUN = "--- begun:"

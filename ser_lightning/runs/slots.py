@@ -73,7 +73,8 @@ class Slots:
         self.environments, self.stop, self.watch = environments, stop, watch
         self.threads = max(1, cores() // len(environments))
         self.running: dict[int, tuple[Job, Child]] = {}
-        self.asked: set[str] = set()
+        self.asked: dict[str, float] = {}
+        """Until when a job that was asked to stop may go on."""
         self.kills, self.deadline, self.more = kernel_kills(), math.inf, True
 
     def work(self, jobs: Iterator[Job | None]) -> None:
@@ -97,7 +98,7 @@ class Slots:
 
     def end(self, job: Job) -> None:
         """Ask one job to stop; it ends as stopped."""
-        self.asked.add(job.name)
+        self.asked[job.name] = time.monotonic() + PATIENCE
         for running, child in self.running.values():
             if running == job:
                 child.signal(signal.SIGTERM)
@@ -124,8 +125,10 @@ class Slots:
         if self.stop.reason and self.deadline == math.inf:
             self.deadline = time.monotonic() + PATIENCE
             self._signal(signal.SIGTERM)
-        if time.monotonic() > self.deadline:
-            self._signal(signal.SIGKILL)
+        now = time.monotonic()
+        for job, child in self.running.values():
+            if now > min(self.deadline, self.asked.get(job.name, math.inf)):
+                child.signal(signal.SIGKILL)
 
     def _collect(self) -> None:
         for slot, (job, child) in list(self.running.items()):
@@ -134,7 +137,7 @@ class Slots:
                 child.alive.close()
                 before, self.kills = self.kills, kernel_kills()
                 stopped = bool(self.stop.reason) or job.name in self.asked
-                self.asked.discard(job.name)
+                self.asked.pop(job.name, None)
                 self.watch.ended(job, reason(code, stopped, self.kills > before))
 
     def _signal(self, number: int) -> None:

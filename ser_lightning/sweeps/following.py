@@ -13,9 +13,6 @@ from ser_lightning.sweeps.result import value
 from ser_lightning.sweeps.trial import Begun
 from ser_lightning.training.history import read_history
 
-FIRST = "first_fold"
-"""Attribute of a cross-validated trial: its number in the study of first folds."""
-
 
 class Following(Protocol):
     """What is followed of one trial."""

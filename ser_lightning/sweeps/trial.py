@@ -1,7 +1,6 @@
 """From a claimed trial to the runs it consists of, and the job that trains them."""
 
 import json
-import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -14,11 +13,11 @@ from ser_lightning.crossval.settings import Settings
 from ser_lightning.errors import UserError
 from ser_lightning.runs.corpus import scan_corpus
 from ser_lightning.runs.folder import RunFolder
-from ser_lightning.runs.lock import TakenError
 from ser_lightning.runs.outcome import find_device
 from ser_lightning.runs.prepare import Prepared
 from ser_lightning.runs.slots import Job
-from ser_lightning.runs.train import make_learner, train
+from ser_lightning.runs.train import make_learner
+from ser_lightning.sweeps.child import train_all
 from ser_lightning.sweeps.claims import Claimed
 from ser_lightning.sweeps.frozen import Frozen
 
@@ -66,7 +65,7 @@ class Preparation:
         trees = [asdict(part.config) for part in parts]
         source = f"study {self.frozen.study.name}, trial {claimed.number}"
         log = runs[0].process_log
-        return Begun(claimed, values, runs, Job(f"trial {claimed.number}", _train, (trees, source), log))
+        return Begun(claimed, values, runs, Job(f"trial {claimed.number}", train_all, (trees, source), log))
 
     def _corpus(self, config: Config) -> Corpus:
         key = json.dumps(config.corpus, sort_keys=True)
@@ -90,15 +89,3 @@ class Preparation:
             return [prepared]
         tasks = plan(prepared, Settings()).tasks
         return [task.prepared for task in tasks[: inner.folds]]
-
-
-def _train(trees: Sequence[dict[str, Any]], source: str) -> None:
-    """Train without a look at test parts; what another trial with the same values is training is waited for."""
-    for tree in trees:
-        config = bind(tree, source)
-        while True:
-            try:
-                train(config)
-                break
-            except TakenError:
-                time.sleep(1)

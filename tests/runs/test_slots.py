@@ -97,6 +97,28 @@ def test_one_is_asked_to_stop_and_jobs_may_come_later(tmp_path: Path) -> None:
     assert seen.reasons == {"slow": "stopped", "quick": "finished", "late": "finished"}
 
 
+def test_one_that_does_not_stop_when_asked_is_killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ser_lightning.runs.slots.PATIENCE", 1.0)
+    deaf = (
+        "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('deaf', flush=True); time.sleep(60)"
+    )
+    (job,) = jobs(tmp_path, {"deaf": deaf})
+    seen = Seen()
+    slots = Slots([dict(os.environ)], StopRequest(), seen)
+
+    def coming() -> Iterator[Job | None]:
+        yield job
+
+    class Asking(Seen):
+        def tick(self) -> None:
+            if "deaf" in tail(job.log) and job.name not in slots.asked:
+                slots.end(job)
+
+    slots.watch = seen = Asking()
+    slots.work(coming())
+    assert seen.reasons == {"deaf": "stopped"}
+
+
 def test_a_slot_has_its_environment_and_share_of_cores(tmp_path: Path) -> None:
     outer = [os.environ | {"SLOT": "left"}, os.environ | {"SLOT": "right"}]
     code = "import os, time, torch; print(os.environ['SLOT'], torch.get_num_threads()); time.sleep(1)"

@@ -1,0 +1,76 @@
+"""A small LSTM with moods: how trials end badly in reality, each by one value of a parameter."""
+
+import ctypes
+import os
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from ser_lightning.models.mfcc_lstm import MFCCLSTM
+from ser_lightning.models.output import Output, single
+from ser_lightning.models.stream import StreamShape
+
+SEGFAULT, NAN, HUNGRY, HANGING = 1.0, 2.0, 3.0, 4.0
+"""From HANGING on: each such value waits once, in its second epoch, until it is killed."""
+MIB = 2**20
+
+
+class Moody(nn.Module):
+    """An LSTM over MFCCs.
+
+    Args:
+        stream: name of the stream it reads.
+        hidden_dim: state size.
+        num_layers: LSTM layers.
+        dropout: probability of zeroing an output.
+        mood: a number that may be one of the above.
+        notes: folder in which a trial that hangs says its process number; empty for none.
+    """
+
+    def __init__(
+        self,
+        streams: Mapping[str, StreamShape],
+        num_classes: int,
+        *,
+        stream: str = "mfcc",
+        hidden_dim: int = 8,
+        num_layers: int = 1,
+        dropout: float = 0.0,
+        mood: float = 0.0,
+        notes: str = "",
+    ) -> None:
+        super().__init__()
+        self.inner = MFCCLSTM(
+            streams, num_classes, stream=stream, hidden_dim=hidden_dim, num_layers=num_layers, dropout=dropout
+        )
+        self.streams = self.inner.streams
+        self.mood, self.notes = mood, notes
+        self.steps, self.eaten = 0, list[Tensor]()
+
+    def forward(self, features: dict[str, Tensor], lengths: dict[str, Tensor]) -> Output:
+        """As MFCCLSTM, in a good mood."""
+        output = self.inner(features, lengths)
+        if not self.training:
+            return output
+        self.steps += 1
+        if self.mood == SEGFAULT:
+            ctypes.string_at(0)
+        elif self.mood == HUNGRY:
+            self.eaten.append(torch.ones(600 * MIB // 4))
+            time.sleep(0.4)
+        elif self.mood >= HANGING and self.mood.is_integer() and self.steps > 3:
+            self._hang_once()
+        if self.mood == NAN:
+            return single(output.logits * float("nan"))
+        return output
+
+    def _hang_once(self) -> None:
+        note = Path(self.notes) / f"{self.mood:g}"
+        if not note.exists():
+            part = note.with_suffix(".part")
+            part.write_text(f"{os.getpid()}")
+            part.rename(note)
+            time.sleep(600)
