@@ -136,6 +136,8 @@ class Config:
     """Folder of the run folders."""
     cache_dir: str = ".ser_cache"
     """Folder of the feature store and the audio digests; may be shared by many runs, processes and nodes."""
+    pictures: bool = True
+    """Draw learning curves and confusion matrices; of thousands of trials only some are looked at."""
     extraction_workers: int = 1
     """Processes that compute missing features; the numbers do not depend on it."""
 

@@ -51,7 +51,7 @@ def _evaluate(run: RunFolder, config: Config) -> None:
     kind = "every epoch" if config.training.keep_epochs else "chosen on validation"
     record(run, run.path.parent, run.id, configuration_of(config), kind, proof.labels)
     found = rows_of(prepared, parts, "test", learner.predict(data, "test"))
-    draw(run, found, "test", proof.labels)
+    draw(config, run, found, "test", proof.labels)
     beside = score_beside(run, learner, data, found)
     with tracked(config.tracking, identity, asdict(config), run.path) as logger:
         log_scores(logger, "test", found.scores(), prepared.corpus.classes, run.confusion("test"))

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from ser_lightning.config.schema import Training
+from ser_lightning.config.schema import Config, Training
 from ser_lightning.data.proof import Proof
 from ser_lightning.data.splits import Assignment, Part
 from ser_lightning.errors import UserError
@@ -69,10 +69,11 @@ def rows_of(prepared: Prepared, parts: Assignment, part: Part, logits: NDArray[n
     )
 
 
-def draw(run: RunFolder, found: Predictions, part: Part, labels: Sequence[str]) -> None:
-    """The part's confusion matrix, with what it has to be read with in its title."""
+def draw(config: Config, run: RunFolder, found: Predictions, part: Part, labels: Sequence[str]) -> None:
+    """The part's confusion matrix, with what it has to be read with in its title; nothing where pictures are off."""
     title = ", ".join([f"{run.id}: {part}", *labels])
-    confusion_png(run.confusion(part), found.scores(), found.classes, title)
+    if config.pictures:
+        confusion_png(run.confusion(part), found.scores(), found.classes, title)
 
 
 def wandb_identity(prepared: Prepared, run: RunFolder, proof: Proof) -> Identity:

@@ -67,8 +67,8 @@ def _train(prepared: Prepared, run: RunFolder, device: torch.device, stop: StopR
         found = rows_of(prepared, parts, "validation", learner.predict(data, "validation"))
         measured = {"latency": (time.monotonic() - start) / len(found.ids), "memory": peak_memory(device)}
         found.write(run.predictions)
-        draw(run, found, "validation", proof.labels)
-        if history := read_history(run.metrics):
+        draw(config, run, found, "validation", proof.labels)
+        if config.pictures and (history := read_history(run.metrics)):
             curves_png(run.curves, history, facts["checkpoint"]["epoch"], run.id)
         log_scores(logger, "validation", found.scores(), classes, run.confusion("validation"))
     write_json(run.result, _result(prepared, run, dict(facts) | measured, proof))

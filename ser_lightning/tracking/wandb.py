@@ -126,11 +126,9 @@ def log_scores(logger: WandbLogger | None, part: str, scores: Scores, classes: S
         for i, true in enumerate(classes)
         for j, predicted in enumerate(classes)
     ]
-    logger.experiment.log(
-        {
-            f"{part}/confusion_table": wandb.Table(columns=["true", "predicted", "count"], data=rows),
-            f"{part}/confusion_matrix": wandb.Image(str(picture)),
-        }
-    )
+    shown: dict[str, Any] = {f"{part}/confusion_table": wandb.Table(columns=["true", "predicted", "count"], data=rows)}
+    if picture.exists():
+        shown[f"{part}/confusion_matrix"] = wandb.Image(str(picture))
+    logger.experiment.log(shown)
     final = {"uar": scores.uar, "wa": scores.wa, "macro_f1": scores.macro_f1}
     logger.experiment.summary.update({f"final/{part}/{name}": value for name, value in final.items()})

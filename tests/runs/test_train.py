@@ -19,6 +19,7 @@ from ser_lightning.config.schema import Training
 from ser_lightning.errors import UserError
 from ser_lightning.evaluation.predictions import Predictions
 from ser_lightning.files import read_csv
+from ser_lightning.runs.evaluate import evaluate
 from ser_lightning.runs.folder import RunFolder, open_run
 from ser_lightning.runs.outcome import find_device
 from ser_lightning.runs.train import train
@@ -325,3 +326,10 @@ def test_a_signal_ends_the_command_with_its_code_and_the_run_resumable(
     (run,) = (tmp_path / "runs").glob("table-*")
     assert (run / ".lock").read_text() == ""
     assert (run / "checkpoints" / "last.ckpt").exists()
+
+
+def test_without_pictures_none_is_drawn_and_it_is_the_same_run(tiny: list[str]) -> None:
+    run = train(compose([*tiny, "pictures=false", "training.max_epochs=1"]).config)
+    assert evaluate(run).read_result()["test"]
+    assert not list(run.path.glob("*.png"))
+    assert train(compose([*tiny, "training.max_epochs=1"]).config).path == run.path
