@@ -2,12 +2,12 @@
 
 `python benchmarks/sweep_overhead.py`, about a minute on two cores.
 
-One worker runs trials of a tiny training (36 synthetic utterances, an LSTM of 8 units, tracking and pictures off), one
-after the other. A trial lasts from its claim to its end in the study; its training is what its epochs took, from the run's
-metrics. The rest is taken apart: `launch` until the child begins its log, `run` inside the child beyond its epochs
-(corpus, split, features read, predictions, two pictures, files), `notice` until the worker has told the study. Against
-it stands a fresh process that trains the same (`ser train`), less its epochs. Medians and the largest value, without
-the first trial, which starts the server of children and extracts the features. Also written to
+One worker runs trials of a tiny training (36 synthetic utterances, an LSTM of 8 units, tracking and pictures off),
+one after the other. A trial lasts from its claim to its end in the study; its training is what its epochs took, from
+the run's metrics. The rest is taken apart: `launch` until the child begins its log, `run` inside the child beyond its
+epochs (corpus, split, features read, predictions, files), `notice` until the worker has told the study. Against it
+stands a fresh process that trains the same (`ser train`), less its epochs. Medians and the largest value, without the
+first trial, which starts the server of children and extracts the features. Also written to
 benchmarks/results/sweep_overhead.json.
 """
 
