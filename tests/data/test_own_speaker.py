@@ -8,9 +8,10 @@ from ser_lightning.config.compose import compose
 from ser_lightning.data.own_speaker import OwnSpeaker
 from ser_lightning.data.splits import Part
 from ser_lightning.files import read_csv
-from ser_lightning.runs.evaluate import LOOKS, evaluate
+from ser_lightning.runs.evaluate import evaluate
 from ser_lightning.runs.prepare import prepare
 from ser_lightning.runs.train import train
+from ser_lightning.runs.vault import FILE as LOOKS
 
 SPEAKERS = ["a", "b", "a", "c", "b"]
 
