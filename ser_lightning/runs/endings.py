@@ -29,6 +29,8 @@ def reason(code: int, stopped: bool, kernel_killed: bool) -> str:
     """Words for an exit code as multiprocessing gives it: below 0 for a signal."""
     if code == 0:
         return FINISHED
+    if code > 128:  # a signal, as a shell or a rank's parent tells it
+        code = 128 - code
     if stopped:
         return STOPPED
     if code == -signal.SIGKILL:

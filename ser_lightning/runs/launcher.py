@@ -141,7 +141,8 @@ def follow(children: Sequence[Child], stop: StopRequest) -> None:
         raise StoppedError(stop.reason, stop.exit_code)
     if first:
         error = UserError(first.fate)
-        error.exit_code = max(1, first.process.exitcode or 0)
+        code = first.process.exitcode or 0
+        error.exit_code = code if code > 0 else 128 - code
         raise error
 
 

@@ -76,6 +76,8 @@ class Slots:
         self.asked: dict[str, float] = {}
         """Until when a job that was asked to stop may go on."""
         self.kills, self.deadline, self.more = kernel_kills(), math.inf, True
+        self.abandoned = False
+        """Whether the watcher failed: what is killed for that ends as stopped, not as something of its own."""
 
     def work(self, jobs: Iterator[Job | None]) -> None:
         """Run jobs until there are no more; None means that there is none yet.
@@ -91,6 +93,7 @@ class Slots:
                 self._collect()
                 self.watch.tick()
         finally:
+            self.abandoned = True
             self._signal(signal.SIGKILL)
             for _, child in self.running.values():
                 child.process.join()
@@ -136,7 +139,7 @@ class Slots:
                 del self.running[slot]
                 child.alive.close()
                 before, self.kills = self.kills, kernel_kills()
-                stopped = bool(self.stop.reason) or job.name in self.asked
+                stopped = bool(self.stop.reason) or job.name in self.asked or self.abandoned
                 self.asked.pop(job.name, None)
                 self.watch.ended(job, reason(code, stopped, self.kills > before))
 

@@ -15,12 +15,13 @@ def value(runs: Sequence[RunFolder], key: str) -> float:
     Raises:
         UserError: a result has no number there.
     """
-    found = [_one(run.read_result(), key, run) for run in runs]
+    found = [_one(run.read_result(), key) for run in runs]
     return sum(found) / len(found)
 
 
-def _one(result: Mapping[str, Any], key: str, run: RunFolder) -> float:
+def _one(result: Mapping[str, Any], key: str) -> float:
     number = at(result, key) if has(result, key) else None
     if isinstance(number, bool) or not isinstance(number, int | float) or not isfinite(number):
-        raise UserError(f"{run.result}: no finite number at `{key}`, which the study looks at")
+        # The same words for every trial: so many of them in a row end the sweep.
+        raise UserError(f"no finite number at `{key}` in result.json, which the study looks at")
     return float(number)

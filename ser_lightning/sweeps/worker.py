@@ -89,6 +89,9 @@ class Worker:
         """Tell the study; a trial that another worker took over is left to it."""
         begun, following = self.running.pop(job.name)
         asked = self.asked.pop(job.name, "")
+        if not self.claims.owns(begun.claimed.number):
+            following.close(TrialState.FAIL)
+            return
         if reason == FINISHED:
             following.tick()
             state = self._complete(begun)
@@ -105,10 +108,12 @@ class Worker:
 
     def _coming(self) -> Iterator[Job | None]:
         """Jobs of claimed trials; None while all are taken and some run elsewhere, whose worker may die."""
-        while not self._tired:
+        while not self._tired and not self.stop.reason:
             claimed = self.claims.claim()
             if claimed and (begun := self._begin(claimed)):
                 yield begun.job
+            elif claimed:
+                self.tick()  # a row of trials that end before they begin must not silence the heartbeats of others
             elif claimed is None and self._elsewhere():
                 yield None
             elif claimed is None:

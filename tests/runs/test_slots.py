@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from ser_lightning.errors import UserError
-from ser_lightning.runs.endings import CODES, code_of
+from ser_lightning.runs.endings import CODES, code_of, reason
 from ser_lightning.runs.launcher import tail
 from ser_lightning.runs.slots import Job, Slots, environments
 from ser_lightning.training.module import NonFiniteLossError
@@ -119,6 +119,19 @@ def test_one_that_does_not_stop_when_asked_is_killed(tmp_path: Path, monkeypatch
     assert seen.reasons == {"deaf": "stopped"}
 
 
+def test_what_a_failing_watcher_leaves_is_stopped_not_killed(tmp_path: Path) -> None:
+    class Failing(Seen):
+        def tick(self) -> None:
+            raise ConnectionError("the storage is away")
+
+    seen = Failing()
+    with pytest.raises(ConnectionError):
+        Slots([dict(os.environ)], StopRequest(), seen).work(
+            iter(jobs(tmp_path, {"job": "import time; time.sleep(60)"}))
+        )
+    assert seen.reasons == {"job": "stopped"}
+
+
 def test_a_slot_has_its_environment_and_share_of_cores(tmp_path: Path) -> None:
     outer = [os.environ | {"SLOT": "left"}, os.environ | {"SLOT": "right"}]
     code = "import os, time, torch; print(os.environ['SLOT'], torch.get_num_threads()); time.sleep(1)"
@@ -165,4 +178,5 @@ def test_exit_codes_of_exceptions() -> None:
     assert code_of(NonFiniteLossError("x")) == CODES["loss is not finite"]
     assert code_of(MemoryError()) == CODES["out of memory"]
     assert code_of(UserError("x")) == code_of(ValueError("x")) == 1
+    assert reason(128 + signal.SIGSEGV, stopped=False, kernel_killed=False) == "crashed (SIGSEGV)"
     assert len(set(CODES.values()) | {0, 1, 2, 128 + signal.SIGTERM}) == len(CODES) + 4
