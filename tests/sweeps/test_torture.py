@@ -38,7 +38,7 @@ SWEEP: dict[str, Any] = {
 
 def begin(stand: Any, count: int, moods: int, storage: str | None, workers: int, *words: str) -> None:
     start = [{MOOD: 1.0 + number} for number in range(moods)]
-    own = ["model.name=moody", "model.dropout=0.0", f"model.notes={stand.folder}", *words]
+    own = ["model.name=erratic", "model.dropout=0.0", f"model.notes={stand.folder}", *words]
     stand.write(SWEEP["space"], *own, study=SWEEP["study"] | {"trials": count}, start=start)
     where = [f"study.storage={storage}"] if storage else []
     stand.process("sweep", "s.yaml", *where)

@@ -25,7 +25,7 @@ stand = trials.stand
 
 pytestmark = pytest.mark.timeout(180)
 ONE = {trials.RATE: [0.01]}
-MOODY = ["model.name=moody", "model.dropout=0.0"]
+MOODY = ["model.name=erratic", "model.dropout=0.0"]
 NONE = {"name": "none"}
 
 

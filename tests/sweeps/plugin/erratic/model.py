@@ -18,7 +18,7 @@ SEGFAULT, NAN, HUNGRY, HANGING = 1.0, 2.0, 3.0, 4.0
 MIB = 2**20
 
 
-class Moody(nn.Module):
+class Erratic(nn.Module):
     """An LSTM over MFCCs.
 
     Args:
