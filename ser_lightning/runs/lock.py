@@ -47,6 +47,12 @@ def owned(path: Path) -> Iterator[None]:
             _write(file, "")
 
 
+def forget(path: Path, host: str) -> None:
+    """Believe no more what the lock file says of an owner on `host`, another one, who is known to have died."""
+    if host != socket.gethostname() and path.exists() and _owner(path).get("host") == host:
+        path.unlink(missing_ok=True)
+
+
 def owner_of(path: Path) -> dict[str, str]:
     """Host and process number of who has the lock; empty where nobody has."""
     if not path.exists():

@@ -33,6 +33,8 @@ class Claimed:
     """Whether another worker began it."""
     run: Path | None
     """The folder of its run, where one was begun."""
+    before: str = ""
+    """The host of the worker that had it before, which let it go or died; empty where nobody is known."""
 
 
 @dataclass
@@ -151,7 +153,7 @@ class Claims:
         claimed = None
         try:
             trial = self._attach(found)
-            claimed = self._begin(trial, mine) if trial else None
+            claimed = self._begin(trial, mine, last) if trial else None
         finally:
             if claimed is None:
                 self.owners.leave(mine, requeued=False)
@@ -169,7 +171,7 @@ class Claims:
         self.study.sampler = sampler(self.settings, found.number)
         return Trial(self.study, identifier)
 
-    def _begin(self, trial: Trial, mine: Owner) -> Claimed | None:
+    def _begin(self, trial: Trial, mine: Owner, last: Owner | None) -> Claimed | None:
         if mine.deaths > self.settings.adoptions:
             self._tell(trial, trial.number, TrialState.FAIL, None, {REASON: f"its worker died {mine.deaths} times"})
             return None
@@ -181,7 +183,7 @@ class Claims:
         text = trial.user_attrs.get(RUN)
         run = Path(text) if text else None
         self._held[trial.number] = _Held(mine, trial, run)
-        return Claimed(trial, trial.number, mine.turn > 0, run)
+        return Claimed(trial, trial.number, mine.turn > 0, run, last.who.host if last and last.who else "")
 
     def _liveness(self, trial: FrozenTrial, owner: Owner) -> Liveness:
         run = trial.user_attrs.get(RUN)

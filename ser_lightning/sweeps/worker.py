@@ -8,6 +8,7 @@ from optuna.trial import TrialState
 from ser_lightning.errors import UserError
 from ser_lightning.runs.endings import FINISHED, MEMORY, STOPPED
 from ser_lightning.runs.launcher import tail
+from ser_lightning.runs.lock import forget
 from ser_lightning.runs.slots import Job, Slots, environments
 from ser_lightning.sweeps.board import Board
 from ser_lightning.sweeps.claims import Claimed, Claims
@@ -129,6 +130,8 @@ class Worker:
         except UserError as error:
             self._tell(claimed, TrialState.FAIL, str(error))
             return None
+        for run in begun.runs:
+            forget(run.lock, claimed.before)
         self.claims.started(claimed.number, begun.runs[0].path)
         key, pruner = next(iter(self.frozen.study.objectives)), self.frozen.study.pruner["name"]
         self.running[begun.job.name] = begun, follow(begun, self.claims.study, key, pruner, self.firsts)

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from ser_lightning.errors import UserError
-from ser_lightning.runs.lock import owned
+from ser_lightning.runs.lock import TakenError, forget, owned
 
 HOLD = (
     "import sys, time; from pathlib import Path; from ser_lightning.runs.lock import owned\n"
@@ -55,3 +55,16 @@ def test_an_owner_on_another_host_is_named_with_the_remedy(tmp_path: Path) -> No
 def test_of_many_at_once_one_gets_it(tmp_path: Path) -> None:
     children = [holder(tmp_path / "lock", 3) for _ in range(6)]
     assert sum("mine" in child.communicate()[0] for child in children) == 1
+
+
+def test_an_owner_on_another_host_is_believed_until_it_is_known_to_be_dead(tmp_path: Path) -> None:
+    path = tmp_path / ".lock"
+    path.write_text(json.dumps({"host": "elsewhere", "pid": 1}))
+    for unrelated in ("", "third", socket.gethostname()):
+        forget(path, unrelated)
+        with pytest.raises(TakenError, match="process 1 on elsewhere"), owned(path):
+            pass
+    forget(path, "elsewhere")
+    with owned(path):
+        forget(path, socket.gethostname())
+        assert path.exists()
