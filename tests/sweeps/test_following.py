@@ -165,5 +165,5 @@ def test_a_first_fold_that_somebody_finished_before_is_not_asked_for_again(begin
 def test_a_result_without_the_number_is_named(tmp_path: Path, content: dict[str, object]) -> None:
     run = RunFolder(tmp_path)
     run.result.write_text(json.dumps({"validation": content}))
-    with pytest.raises(UserError, match="no finite number at `validation.uar` in result.json"):
+    with pytest.raises(UserError, match=r"no finite number at `validation\.uar` in result\.json"):
         value([run], KEY)
