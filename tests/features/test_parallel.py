@@ -173,6 +173,8 @@ def alive(group: int) -> list[str]:
 def test_workers_end_with_their_parent(store: FeatureStore, tmp_path: Path, ended_by: str) -> None:
     """Ctrl-C reaches all processes and ends two workers in mid-file; a kill reaches the parent, they finish theirs."""
     program = (
+        # What runs in a shell's background starts with SIGINT ignored.
+        "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
         "import sys; sys.path.insert(0, sys.argv[1])\n"
         "from pathlib import Path\n"
         "from moody import Moody\n"
