@@ -38,13 +38,14 @@ def pool(plan: Plan, folder: CrossvalFolder, folds: Sequence[Fold], runs: Mappin
         last = Pooled.of((fold.fold, fold.seed, Predictions.read(run.last_epoch)) for fold, run in done)
         last.write(folder.last_epoch)
         figures[LAST] = summarise(last)
-    if all("selected_on_test" in run.read_result() for _, run in done):
-        figures[ON_TEST] = best_epochs([run.read_result()["selected_on_test"] for _, run in done])
+    learnt = [run.read_result() for _, run in done]
+    if all("selected_on_test" in result for result in learnt):
+        figures[ON_TEST] = best_epochs([result["selected_on_test"] for result in learnt])
     labels = [*plan.labels, *_incomplete(folds)]
     title = ", ".join([f"{folder.id}: pooled test", *labels])
     confusion_png(folder.confusion, pooled.rows.scores(), pooled.rows.classes, title)
-    learnt = [run.read_result() for _, run in done]
     facts = {
+        "labels": labels,
         "selected_by": sorted({way for result in learnt for way in selected_by(result)}),
         "fitted_on": sorted({part for result in learnt for part in result.get("fitted_on", ["train"])}),
         "figures": figures,
@@ -73,7 +74,6 @@ def _result(plan: Plan, folder: CrossvalFolder, folds: Sequence[Fold]) -> dict[s
         "complete": not missing,
         "missing": missing,
         "experiment": plan.base.config.experiment,
-        "labels": [*plan.labels, *_incomplete(folds)],
         "manifest": plan.base.corpus.manifest_digest,
         "classes": list(plan.base.corpus.classes),
         "folds": len({fold.fold for fold in folds}),

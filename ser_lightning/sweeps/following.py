@@ -24,6 +24,16 @@ class Following(Protocol):
         """The trial has ended so."""
 
 
+class Unreported:
+    """A trial of several objectives, which Optuna does not prune."""
+
+    def tick(self) -> str:
+        return ""
+
+    def close(self, state: TrialState) -> None:
+        """Nothing was begun."""
+
+
 class Epochs:
     """Reports an objective of every epoch of one run."""
 
@@ -86,11 +96,10 @@ def follow(begun: Begun, study: Study, key: str, name: str, firsts: Study | None
         name: the pruner's, for the reason of a pruning.
         firsts: the study of first folds, where trials are cross-validations.
     """
+    if len(study.directions) > 1:
+        return Unreported()
     trial = begun.claimed.trial
     known = _reported(study, begun.claimed.number)
-    if len(study.directions) > 1:
-        known = {-1}
-        return Epochs(trial, begun.runs[0], "", name, known)
     if firsts is None:
         return Epochs(trial, begun.runs[0], key, name, known)
     return Folds(begun, key, known, _first(trial, begun.runs[0], firsts, key, name), firsts)
