@@ -3,9 +3,7 @@
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pytest
@@ -16,21 +14,11 @@ from ser_lightning.corpora.scan import CorpusError, scan
 from ser_lightning.corpora.utterance import Entry, Problem
 from ser_lightning.errors import UserError
 
+from . import iemocap_tree as tree
+from .iemocap_tree import dialog
+
 Make = Callable[..., Any]
 Write = Callable[..., Path]
-
-
-def beside(name: str) -> ModuleType:
-    """Import a file of this folder, which is on no path of Python's."""
-    spec = spec_from_file_location(name, Path(__file__).with_name(f"{name}.py"))
-    assert spec and spec.loader
-    module = module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-tree = beside("iemocap_tree")
-dialog = tree.dialog
 
 
 def litter(session: Path) -> None:

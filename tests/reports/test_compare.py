@@ -3,10 +3,8 @@
 import json
 import re
 from dataclasses import replace
-from importlib.util import module_from_spec, spec_from_file_location
 from itertools import product
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -23,18 +21,8 @@ from ser_lightning.reports.comparison import Comparison, Difference, Outcome, ad
 from ser_lightning.runs.folder import RunFolder
 from ser_lightning.runs.vault import record
 
+from .systems import Maker, noisy
 
-def beside(name: str) -> ModuleType:
-    """Import a file of this folder, which is on no path of Python's."""
-    spec = spec_from_file_location(name, Path(__file__).with_name(f"{name}.py"))
-    assert spec and spec.loader
-    module = module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-systems = beside("systems")
-Maker, Spoken, noisy = systems.Maker, systems.Spoken, systems.noisy
 UAR = balanced_accuracy_score
 
 

@@ -1,9 +1,7 @@
 """What is said, and counted, of systems whose models learn from the validation part too."""
 
 from dataclasses import replace
-from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -19,18 +17,8 @@ from ser_lightning.reports.fuse_show import show
 from ser_lightning.reports.places import Places
 from ser_lightning.reports.system import open_system
 
-
-def beside(name: str) -> ModuleType:
-    """Import a file of this folder, which is on no path of Python's."""
-    spec = spec_from_file_location(name, Path(__file__).with_name(f"{name}.py"))
-    assert spec and spec.loader
-    module = module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-systems = beside("systems")
-Maker, noisy = systems.Maker, systems.noisy
+from . import systems
+from .systems import Maker, noisy
 
 
 @pytest.fixture

@@ -3,10 +3,8 @@
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from importlib.util import module_from_spec, spec_from_file_location
 from itertools import product
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -24,18 +22,8 @@ from ser_lightning.reports.fuse_show import show
 from ser_lightning.reports.weights import choose, fused, parts_of
 from ser_lightning.runs.vault import looks
 
+from .systems import CLASSES, Maker, noisy
 
-def beside(name: str) -> ModuleType:
-    """Import a file of this folder, which is on no path of Python's."""
-    spec = spec_from_file_location(name, Path(__file__).with_name(f"{name}.py"))
-    assert spec and spec.loader
-    module = module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-systems = beside("systems")
-CLASSES, Maker, noisy = systems.CLASSES, systems.Maker, systems.noisy
 Logits = Mapping[str, Sequence[float]]
 
 
