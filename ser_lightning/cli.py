@@ -13,7 +13,8 @@ from ser_lightning.config.compose import compose
 from ser_lightning.config.settings import docs, taken
 from ser_lightning.config.show import print_choices
 from ser_lightning.console import console
-from ser_lightning.errors import ConfigError, UserError
+from ser_lightning.errors import ConfigError, StoppedError, UserError
+from ser_lightning.signals import stopping
 
 
 @dataclass(frozen=True)
@@ -158,9 +159,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run a verb; returns the process's exit code: 2 for a command line that can't be understood."""
     words = list(sys.argv[1:] if arguments is None else arguments)
     try:
-        return _main(words)
+        with stopping():
+            return _main(words)
     except UserError as error:
         console.print(f"ser: {error}", style="red", markup=False, highlight=False, soft_wrap=True)
+        if isinstance(error, StoppedError):
+            load("ser_lightning.runs.scheduler:requeue")(error)
         return error.exit_code
     except KeyboardInterrupt:
         console.print("ser: interrupted", style="red")

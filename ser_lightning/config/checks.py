@@ -32,6 +32,7 @@ TRAINING: dict[str, Rule] = {
     "patience": (lambda v: v >= 1, "must be at least 1; null never stops early"),
     "num_workers": COUNT_OR_NONE,
     "devices": COUNT,
+    "num_nodes": COUNT,
     "waveform.copies": COUNT_OR_NONE,
     "spec_augment.time_masks": COUNT_OR_NONE,
     "spec_augment.time_fraction": SHARE,

@@ -31,6 +31,8 @@ def identity(config: Config) -> dict[str, Any]:
         del tree[key]
     for key in ("accelerator", "keep_on_device", "num_workers"):
         del tree["training"][key]
+    # The number of ranks counts, not on which nodes they are.
+    tree["training"]["devices"] *= tree["training"].pop("num_nodes")
     del tree["corpus"]["root"]
     if tree["split"]["name"] == "file":
         del tree["split"]["file"]

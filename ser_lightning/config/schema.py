@@ -83,10 +83,12 @@ class Training:
     keep_epochs: bool = False
     """Keep the weights of every epoch until the test part is scored: what the figure selected on test needs."""
     devices: int = 1
-    """Ranks: processes that share the training, each on a device of its own (on a CPU, on a share of the cores)."""
+    """Ranks a node: processes that share the training, each on its own device (on a CPU, on a share of the cores)."""
+    num_nodes: int = 1
+    """Nodes that share the training, with `devices` ranks each, which srun starts."""
     scale_learning_rate: Literal["none", "sqrt", "linear"] = "none"
-    """An optimiser step sees devices * accumulate_grad_batches * batch_size utterances; the rate is multiplied by the
-    number of ranks, its root, or not at all."""
+    """An optimiser step sees batch_size * accumulate_grad_batches utterances of every rank; the rate is multiplied by
+    the number of ranks, its root, or not at all."""
     sync_batchnorm: bool = False
     """Batch norms take their statistics over all ranks; else over a rank's own batch."""
     accelerator: Literal["auto", "cpu", "cuda", "mps"] = "auto"
@@ -95,6 +97,11 @@ class Training:
     """Where features live: on the device when they fit (auto), always, or memory-mapped and sent a batch at a time."""
     num_workers: int = 2
     """Processes that read batches when features are not kept on the device."""
+
+    @property
+    def ranks(self) -> int:
+        """Processes of the process group, over all nodes."""
+        return self.devices * self.num_nodes
 
 
 @dataclass

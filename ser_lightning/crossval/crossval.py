@@ -4,6 +4,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
+from ser_lightning.errors import StoppedError
 from ser_lightning.config.compose import bind
 from ser_lightning.config.schema import Config
 from ser_lightning.console import console
@@ -21,7 +22,7 @@ from ser_lightning.runs.outcome import find_device
 from ser_lightning.runs.prepare import prepare
 from ser_lightning.runs.slots import Job, Slots, environments
 from ser_lightning.runs.train import make_learner, train
-from ser_lightning.training.stopping import StoppedError, StopRequest, on_signals
+from ser_lightning.training.stopping import StopRequest, on_signals
 
 __all__ = ["IncompleteError", "crossval"]
 

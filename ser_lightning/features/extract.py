@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping, Sequence
-from contextlib import closing
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 from ser_lightning.console import track
-from ser_lightning.errors import UserError
+from ser_lightning.errors import StoppedError, UserError
 from ser_lightning.features.extractor import Extractor
 from ser_lightning.features.filler import Filler, Task
 from ser_lightning.features.parallel import in_parallel
-from ser_lightning.features.store import FeatureStore
+from ser_lightning.features.store import FeatureStore, segments
 
 SEGMENT_UTTERANCES = 256
 """Utterances a segment: an interruption loses at most this many a worker, a large corpus makes a few dozen files."""
@@ -55,11 +55,25 @@ def fill(
     filler = Filler(store, extractors, SEGMENT_UTTERANCES)
     parallel = min(workers, len(tasks)) > 1
     bad: dict[str, str] = {}
-    with closing(in_parallel(filler, tasks, workers) if parallel else _alone(filler, tasks)) as outcomes:
+    with (
+        _progress_told([store.folder_of(extractor) for extractor in extractors.values()]),
+        closing(in_parallel(filler, tasks, workers) if parallel else _alone(filler, tasks)) as outcomes,
+    ):
         for task, problem in track(outcomes, label, total=len(tasks)):
             bad |= {task.digest: problem} if problem else {}
     _refuse([bad[task.digest] for task in tasks if task.digest in bad], len(tasks))
     return {stream: len(digests) for stream, digests in missing.items()}
+
+
+@contextmanager
+def _progress_told(folders: Sequence[Path]) -> Iterator[None]:
+    """A stop inside says whether any segment was stored since then."""
+    before = {path for folder in folders for path in segments(folder)}
+    try:
+        yield
+    except StoppedError as error:
+        error.progressed = any(path not in before for folder in folders for path in segments(folder))
+        raise
 
 
 def _alone(filler: Filler, tasks: Sequence[Task]) -> Generator[tuple[Task, str]]:

@@ -18,6 +18,7 @@ from multiprocessing.process import BaseProcess
 
 from ser_lightning.errors import UserError
 from ser_lightning.features.filler import Filler, Task
+from ser_lightning.signals import shielded, unshield
 
 PRELOADED = ["ser_lightning.features.audio", "ser_lightning.features.torchaudio_shim", "safetensors.torch"]
 """What the server that workers are forked from imports once; a worker then starts in milliseconds."""
@@ -109,7 +110,8 @@ def _started(filler: Filler, number: int) -> _Worker:
     context.set_forkserver_preload(PRELOADED)
     ours, theirs = context.Pipe()
     process = context.Process(target=_work, args=(filler, theirs), name=f"extraction-{number}", daemon=True)
-    process.start()
+    with shielded():
+        process.start()
     # While this end is open here, the other one would not learn of the worker's death.
     theirs.close()
     return _Worker(number, process, ours)
@@ -119,10 +121,12 @@ def _work(filler: Filler, pipe: Connection) -> None:
     """A worker's life: tasks until None, one answer each."""
     import torch
 
-    # Ctrl-C reaches the whole process group; the parent alone decides what follows.
+    # Ctrl-C and a scheduler's warning reach all processes; the parent alone decides what follows.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGUSR1, signal.SIG_IGN)
     # An ordinary exit removes the temporary file that is being written.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+    unshield()
     torch.set_num_threads(1)
     with suppress(EOFError, ConnectionError):  # the parent is gone
         try:

@@ -11,7 +11,7 @@ from ser_lightning.config.settings import taken
 from ser_lightning.config.sources import choices, search_path
 from ser_lightning.console import console
 from ser_lightning.crossval.crossval import crossval
-from ser_lightning.errors import ConfigError, UserError
+from ser_lightning.errors import ConfigError, StoppedError, UserError
 from ser_lightning.files import write_json, write_text
 from ser_lightning.reports.fuse import fuse
 from ser_lightning.reproduce.ahead import asked, plan_ahead
@@ -19,7 +19,7 @@ from ser_lightning.reproduce.fixed import refuse_fixed
 from ser_lightning.reproduce.recipe import Protocol, Recipe, Row, recipe
 from ser_lightning.reproduce.settings import Settings
 from ser_lightning.reproduce.table import as_dict, markdown
-from ser_lightning.training.stopping import StoppedError
+
 
 HALVES = "weights=[0.5,0.5]"
 """The paper averages the logits of two branches that share nothing: of two trainings, then."""

@@ -54,6 +54,11 @@ class RunFolder:
     def finished(self) -> bool:
         return self.result.exists()
 
+    @property
+    def advanced(self) -> bool:
+        """Whether an epoch has ended since the run was last begun, which writes its configuration anew."""
+        return self.metrics.exists() and self.metrics.stat().st_mtime > self.config.stat().st_mtime
+
     def read_result(self) -> dict[str, Any]:
         return json.loads(self.result.read_text(encoding="utf-8"))  # type: ignore[no-any-return]
 

@@ -19,9 +19,10 @@ from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 from typing import Any
 
-from ser_lightning.errors import UserError
+from ser_lightning.errors import StoppedError, UserError
 from ser_lightning.runs.endings import code_of, reason
-from ser_lightning.training.stopping import StoppedError, StopRequest
+from ser_lightning.signals import SCHEDULERS, shielded, unshield
+from ser_lightning.training.stopping import StopRequest
 
 PRELOADED = ["ser_lightning.runs.train"]
 GRACE = 10.0
@@ -88,7 +89,8 @@ def start(
     process = context.Process(
         target=_child, args=(target, tuple(arguments), dict(environment), threads, str(log), theirs), name=name
     )
-    process.start()
+    with shielded():
+        process.start()
     theirs.close()
     return Child(name, process, log, ours)
 
@@ -101,6 +103,7 @@ def _child(
     log: str,
     alive: Connection,
 ) -> None:
+    unshield()
     os.environ.clear()
     os.environ.update(environment)
     descriptor = os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
@@ -139,6 +142,8 @@ def follow(children: Sequence[Child], stop: StopRequest) -> None:
         _end(children)
     if first and stop.reason:
         raise StoppedError(stop.reason, stop.exit_code)
+    if first and (code := first.process.exitcode or 0) - 128 in SCHEDULERS:
+        raise StoppedError(f"{signal.Signals(code - 128).name}, which reached another rank", code)
     if first:
         error = UserError(first.fate)
         code = first.process.exitcode or 0
@@ -153,8 +158,8 @@ def _first_failure(children: Sequence[Child], stop: StopRequest) -> Child | None
         wait([child.process.sentinel for child in running], timeout=0.2)
         if stop.reason and not asked:
             asked = True
-            for child in running:
-                child.signal(signal.SIGTERM)
+            for child in running:  # with the same signal, by which all ranks know what was asked
+                child.signal(stop.exit_code - 128 if stop.exit_code - 128 in SCHEDULERS else signal.SIGTERM)
         failed = [child for child in children if child.process.exitcode]
         if failed:
             return failed[0]

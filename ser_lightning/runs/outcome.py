@@ -8,6 +8,7 @@ from typing import Any
 import lightning as L
 import numpy as np
 import torch
+from lightning.fabric.plugins.environments.lightning import LightningEnvironment
 from numpy.typing import NDArray
 
 from ser_lightning.config.schema import Config, Training
@@ -29,9 +30,10 @@ def find_device(training: Training) -> torch.device:
         UserError: the accelerator that was named is not there, or can't do the precision.
     """
     quieten()
-    quiet: dict[str, Any] = {"logger": False, "enable_checkpointing": False, "enable_progress_bar": False}
+    off = ("logger", "enable_checkpointing", "enable_progress_bar", "enable_model_summary")
+    quiet: dict[str, Any] = dict.fromkeys(off, False)
     try:
-        trainer = L.Trainer(accelerator=training.accelerator, devices=1, enable_model_summary=False, **quiet)
+        trainer = L.Trainer(accelerator=training.accelerator, devices=1, plugins=[LightningEnvironment()], **quiet)
     except Exception as error:
         raise UserError(
             f"training.accelerator={training.accelerator}: not available here ({error}); "

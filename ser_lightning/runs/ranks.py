@@ -1,8 +1,6 @@
 """A training shared by several processes: the ranks of one process group."""
 
-import os
-import socket
-from collections.abc import Iterator
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -13,41 +11,69 @@ from ser_lightning.config.compose import bind
 from ser_lightning.config.schema import Config
 from ser_lightning.runs.folder import RunFolder
 from ser_lightning.runs.launcher import follow, start, without_scheduler
+from ser_lightning.runs.meeting import OVER, READY, Meeting, free_port
+from ser_lightning.runs.scheduler import Allocation
 from ser_lightning.training.stopping import StopRequest, on_signals
 
 
-def fit_in_ranks(config: Config, folder: Path, stop: StopRequest) -> None:
-    """Fit the run of `folder`, whose split and features are there, in `training.devices` processes of this host.
+def fit_in_ranks(config: Config, folder: Path, stop: StopRequest, meeting: Meeting | None = None) -> None:
+    """Fit the run of `folder`, whose split and features are there, in `training.ranks` processes.
+
+    All are started on this host, or, with a `meeting`, the first here while the others come to it.
 
     Raises:
         StoppedError: it was asked to stop.
         UserError: a rank failed; its log's end is told.
     """
-    ranks = config.training.devices
-    threads = max(1, torch.get_num_threads() // ranks)
+    if meeting:
+        _fit(config, folder, stop, {meeting.here.rank: _of_step(config, meeting.here, *meeting.call(folder))})
+    else:
+        port, ranks = free_port(), config.training.devices
+        _fit(config, folder, stop, {rank: environment(rank, rank, 0, ranks, ranks, port) for rank in range(ranks)})
+
+
+def join(config: Config, meeting: Meeting, stop: StopRequest) -> RunFolder:
+    """Be one of the other ranks of a step: the first has the run, and ends it.
+
+    Raises:
+        StoppedError: it was asked to stop.
+        UserError: this rank or the first one failed.
+    """
+    told = meeting.wait(READY, OVER)
+    if told["state"] == READY:
+        place = _of_step(config, meeting.here, told["address"], told["port"])
+        _fit(config, Path(told["run"]), stop, {meeting.here.rank: place})
+        told = meeting.wait(OVER)
+    return RunFolder(Path(told["run"]))
+
+
+def environment(
+    rank: int, local: int, node: int, ranks: int, here: int, port: int, address: str = "127.0.0.1"
+) -> dict[str, str]:
+    """What a rank is told: its place among all `ranks`, on its node with `here` of them, and where the first listens."""
+    place = {"RANK": rank, "LOCAL_RANK": local, "GROUP_RANK": node, "WORLD_SIZE": ranks, "LOCAL_WORLD_SIZE": here}
+    told = {name: str(value) for name, value in place.items()}
+    return without_scheduler() | told | {"MASTER_ADDR": address, "MASTER_PORT": str(port)}
+
+
+def _of_step(config: Config, here: Allocation, address: str, port: int) -> dict[str, str]:
+    ranks, devices = config.training.ranks, config.training.devices
+    return environment(here.rank, here.local_rank, here.node_rank, ranks, devices, port, address)
+
+
+def _fit(config: Config, folder: Path, stop: StopRequest, environments: Mapping[int, dict[str, str]]) -> None:
+    threads = max(1, torch.get_num_threads() // len(environments))
+    tree = asdict(config)
     with on_signals(stop):
         children = [
-            start(f"rank {rank}", _fit_rank, (asdict(config), str(folder)), environment, threads,
+            start(f"rank {rank}", _fit_rank, (tree, str(folder)), environment, threads,
                   folder / "logs" / f"rank{rank}.log")
-            for rank, environment in enumerate(environments(ranks))
+            for rank, environment in environments.items()
         ]  # fmt: skip
         follow(children, stop)
-
-
-def environments(ranks: int) -> Iterator[dict[str, str]]:
-    """What each rank is told: its place, and a port that nobody uses, so that two trainings on a host don't meet."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    outer = without_scheduler()
-    for rank in range(ranks):
-        place = {"RANK": rank, "LOCAL_RANK": rank, "GROUP_RANK": 0, "WORLD_SIZE": ranks, "LOCAL_WORLD_SIZE": ranks}
-        yield outer | {name: str(value) for name, value in place.items()} | {
-            "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port),
-        }  # fmt: skip
 
 
 def _fit_rank(tree: dict[str, Any], folder: str) -> None:
     from ser_lightning.runs.train import fit_rank
 
-    fit_rank(bind(tree, f"{folder}/config.yaml"), RunFolder(Path(folder)), int(os.environ["RANK"]))
+    fit_rank(bind(tree, f"{folder}/config.yaml"), RunFolder(Path(folder)))

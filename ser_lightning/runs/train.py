@@ -1,6 +1,9 @@
 """`ser train`: from a configuration to a finished run folder."""
 
+import os
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, replace
 from typing import Any
 
@@ -11,15 +14,18 @@ from ser_lightning.config.identity import RESULT_VERSION
 from ser_lightning.config.schema import Config
 from ser_lightning.console import console
 from ser_lightning.data.proof import Proof
+from ser_lightning.errors import StoppedError
 from ser_lightning.evaluation.pictures import curves_png
 from ser_lightning.evaluation.predictions import Predictions
 from ser_lightning.files import write_json
 from ser_lightning.runs.folder import RunFolder
 from ser_lightning.runs.lock import owned
 from ser_lightning.runs.logs import logged_to
+from ser_lightning.runs.meeting import Meeting
 from ser_lightning.runs.outcome import draw, find_device, peak_memory, rows_of, wandb_identity
 from ser_lightning.runs.prepare import Prepared, prepare
-from ser_lightning.runs.ranks import fit_in_ranks
+from ser_lightning.runs.ranks import fit_in_ranks, join
+from ser_lightning.runs.scheduler import task_of
 from ser_lightning.tracking.wandb import log_scores, tracked
 from ser_lightning.training.history import read_history
 from ser_lightning.training.learner import Learner
@@ -34,18 +40,42 @@ def train(config: Config, stop: StopRequest | None = None) -> RunFolder:
             the run, or it was asked to stop.
     """
     device = find_device(config.training)
+    here = task_of(config.training)
+    stop, meeting = stop or StopRequest(), Meeting(config.runs_dir, here) if here else None
+    if meeting and meeting.here.rank:
+        return join(config, meeting, stop)
+    with meeting.held() if meeting else nullcontext():
+        run = _finished(config, device, stop, meeting)
+        if meeting:
+            meeting.over(run.path)
+    return run
+
+
+def _finished(config: Config, device: torch.device, stop: StopRequest, meeting: Meeting | None) -> RunFolder:
     prepared = prepare(config)
     run = RunFolder(prepared.run_path)
     if run.finished:
         console.print(f"run {run.id} is finished already")
         return run
-    with owned(run.lock), logged_to(run.log):
+    with owned(run.lock), logged_to(run.log), _progress_told(run):
         if not run.finished:  # by another process, since it was asked above
-            _train(prepared, run, device, stop or StopRequest())
+            _train(prepared, run, device, stop, meeting)
     return run
 
 
-def _train(prepared: Prepared, run: RunFolder, device: torch.device, stop: StopRequest) -> None:
+@contextmanager
+def _progress_told(run: RunFolder) -> Iterator[None]:
+    """A stop inside says whether an epoch was finished since the run was begun this time."""
+    try:
+        yield
+    except StoppedError as error:
+        error.progressed = run.advanced
+        raise
+
+
+def _train(
+    prepared: Prepared, run: RunFolder, device: torch.device, stop: StopRequest, meeting: Meeting | None
+) -> None:
     config, classes = prepared.config, prepared.corpus.classes
     parts, proof = prepared.split()
     learner = make_learner(prepared)
@@ -53,14 +83,14 @@ def _train(prepared: Prepared, run: RunFolder, device: torch.device, stop: StopR
     run.write_split(prepared.corpus.utterances, parts, proof)
     console.print(proof.table())
     data = prepared.data(parts, ("train", "validation"), learner.streams, device)
-    ranks = f", {config.training.devices} ranks" if config.training.devices > 1 else ""
+    ranks = f", {config.training.ranks} ranks" if config.training.ranks > 1 else ""
     console.print(
         f"run {run.id}: {learner.parameters:,} parameters, on {device}{ranks}, features {data.place}", soft_wrap=True
     )
     identity = wandb_identity(prepared, run, proof)
     if ranks:
         # What they leave is a finished fit, which the learner loads below instead of training.
-        fit_in_ranks(config, run.path, stop)
+        fit_in_ranks(config, run.path, stop, meeting)
     with tracked(config.tracking, identity, asdict(config), run.path) as logger:
         facts = learner.fit(data, run.checkpoints, logger, stop)
         start = time.monotonic()
@@ -74,15 +104,16 @@ def _train(prepared: Prepared, run: RunFolder, device: torch.device, stop: StopR
     write_json(run.result, _result(prepared, run, dict(facts) | measured, proof))
 
 
-def fit_rank(config: Config, run: RunFolder, rank: int) -> None:
+def fit_rank(config: Config, run: RunFolder) -> None:
     """One process's share of a training whose run was begun by its parent; the first rank tracks and saves."""
+    rank, local = int(os.environ["RANK"]), int(os.environ["LOCAL_RANK"])
     prepared = prepare(config)
     parts, proof = prepared.split()
     learner = make_learner(prepared)
     device = find_device(config.training)
-    mine = torch.device(device.type, rank) if device.type == "cuda" else device
+    mine = torch.device(device.type, local) if device.type == "cuda" else device
     data = prepared.data(parts, ("train", "validation"), learner.streams, mine)
-    data.shard(rank, config.training.devices)
+    data.shard(rank, config.training.ranks)
     tracking = config.tracking if rank == 0 else replace(config.tracking, mode="off")
     with tracked(tracking, wandb_identity(prepared, run, proof), asdict(config), run.path) as logger:
         learner.fit(data, run.checkpoints, logger, StopRequest())

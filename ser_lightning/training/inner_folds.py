@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ser_lightning.console import track
-from ser_lightning.errors import UserError
+from ser_lightning.errors import StoppedError, UserError
 from ser_lightning.models.linear_svm import LinearSVM
-from ser_lightning.training.stopping import StoppedError, StopRequest
+from ser_lightning.training.stopping import StopRequest
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,8 @@ from typing import Any
 import lightning as L
 import numpy as np
 import torch
+from lightning.fabric.plugins.environments.cluster_environment import ClusterEnvironment
+from lightning.fabric.plugins.environments.lightning import LightningEnvironment
 from lightning.fabric.plugins.environments.torchelastic import TorchElasticEnvironment
 from lightning.pytorch.callbacks import EarlyStopping
 from lightning.pytorch.loggers import Logger
@@ -102,7 +104,12 @@ class LightningLearner:
     def predict(self, data: SERData, part: Part) -> NDArray[np.float64]:
         """Logits (N, K) of a part's rows in their order, in evaluation mode."""
         trainer = L.Trainer(
-            **self._shared(), devices=1, logger=False, enable_checkpointing=False, enable_progress_bar=False
+            **self._shared(),
+            devices=1,
+            plugins=[_place(1)],
+            logger=False,
+            enable_checkpointing=False,
+            enable_progress_bar=False,
         )
         found: Any = trainer.predict(self.module, data.in_order(part))
         return torch.cat(found).double().numpy()
@@ -161,10 +168,10 @@ class LightningLearner:
             max_epochs=training.max_epochs,
             logger=logger or False,
             callbacks=callbacks,
-            devices=ranks,
+            devices=training.devices if ranks > 1 else 1,
+            num_nodes=training.num_nodes if ranks > 1 else 1,
             strategy="ddp" if ranks > 1 else "auto",
-            # Named, because a scheduler's environment is detected first and knows nothing of these ranks.
-            plugins=[WholeFileIO(), *([TorchElasticEnvironment()] if ranks > 1 else [])],
+            plugins=[WholeFileIO(), _place(ranks)],
             limit_train_batches=int(limit) if limit is not None and limit >= 1 else limit,
             gradient_clip_val=training.gradient_clip_val,
             accumulate_grad_batches=training.accumulate_grad_batches,
@@ -173,6 +180,11 @@ class LightningLearner:
             default_root_dir=folder.parent,
             enable_progress_bar=console.is_terminal,
         )
+
+
+def _place(ranks: int) -> ClusterEnvironment:
+    """Named, because Lightning asks for a scheduler's environment first, which knows nothing of these ranks."""
+    return TorchElasticEnvironment() if ranks > 1 else LightningEnvironment()
 
 
 def _network(config: Config, shapes: Mapping[str, StreamShape], num_classes: int) -> Any:

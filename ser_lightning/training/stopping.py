@@ -8,16 +8,12 @@ from types import FrameType
 from typing import Any
 
 import lightning as L
+import torch
 
-from ser_lightning.errors import UserError
+from ser_lightning.errors import StoppedError
+from ser_lightning.signals import SCHEDULERS
 
-
-class StoppedError(UserError):
-    """The training was asked to stop; it resumes when it is started again."""
-
-    def __init__(self, reason: str, exit_code: int) -> None:
-        super().__init__(f"stopped by {reason}; start the same command again to go on after the last whole epoch")
-        self.exit_code = exit_code
+SIGNALS = (signal.SIGINT, *SCHEDULERS)
 
 
 class StopRequest(L.Callback):
@@ -29,7 +25,13 @@ class StopRequest(L.Callback):
         """Puts the handlers of `on_signals` back in place."""
 
     def request(self, reason: str, exit_code: int) -> None:
-        self.reason, self.exit_code = reason, exit_code
+        """Ask; of several requests the one with the highest code is reported.
+
+        Among signals that is SIGTERM before SIGUSR1: who warns of the time limit lets the job be started again, who
+        ends it doesn't.
+        """
+        if exit_code >= self.exit_code:
+            self.reason, self.exit_code = reason, exit_code
 
     def on_train_start(self, *_: Any) -> None:
         # Lightning has put a handler of its own before ours, which under DDP starts a collective inside the signal:
@@ -38,29 +40,36 @@ class StopRequest(L.Callback):
 
     def on_train_batch_end(self, trainer: L.Trainer, *_: Any) -> None:
         # All ranks stop at the same step, or those that go on would wait for the others for ever.
-        if trainer.strategy.reduce_boolean_decision(bool(self.reason), all=False):
-            raise StoppedError(self.reason or "another rank's request", self.exit_code or 143)
+        code = self.exit_code if trainer.world_size == 1 else self._highest(trainer)
+        if code:
+            raise StoppedError(self.reason or "another rank's request", code)
 
     def on_validation_batch_end(self, trainer: L.Trainer, *_: Any) -> None:
         # Ranks may have unequal numbers of validation batches, so here only a single one can decide.
         if self.reason and trainer.world_size == 1:
             raise StoppedError(self.reason, self.exit_code)
 
+    def _highest(self, trainer: L.Trainer) -> int:
+        own = torch.tensor(self.exit_code, device=trainer.strategy.root_device)
+        return int(trainer.strategy.reduce(own, reduce_op="max"))
+
 
 @contextmanager
 def on_signals(stop: StopRequest) -> Iterator[None]:
-    """SIGINT and SIGTERM become a stop request; a second signal takes its usual course at once.
+    """SIGINT, SIGUSR1 and SIGTERM become a stop request; a second SIGINT takes its usual course at once.
 
-    Outside the main thread, where Python hands out no signals, nothing changes.
+    A scheduler sends the others to every process of a job, which each then hears of twice: from it and from its
+    parent. Outside the main thread, where Python hands out no signals, nothing changes.
     """
     before: dict[int, Any] = {}
 
     def handle(number: int, _: FrameType | None) -> None:
         stop.request(signal.Signals(number).name, 128 + number)
-        signal.signal(number, before[number])
+        if number == signal.SIGINT:
+            signal.signal(number, before[number])
 
     def take() -> None:
-        for asked in (signal.SIGINT, signal.SIGTERM):
+        for asked in SIGNALS:
             found = signal.signal(asked, handle)
             before.setdefault(asked, found)
 

@@ -11,13 +11,13 @@ from ser_lightning.cli import main
 from ser_lightning.config.compose import compose
 from ser_lightning.config.schema import Config
 from ser_lightning.config.sources import choices, search_path
-from ser_lightning.errors import ConfigError, UserError
+from ser_lightning.errors import ConfigError, StoppedError, UserError
 from ser_lightning.evaluation.pooled import Pooled
 from ser_lightning.files import read_csv
 from ser_lightning.reproduce import reproduce as module
 from ser_lightning.reproduce.recipe import Recipe, recipe
 from ser_lightning.reproduce.reproduce import reproduce
-from ser_lightning.training.stopping import StoppedError
+
 
 NAMES = list(choices("reproduce", search_path(None)))
 SPEC = Path(__file__).resolve().parents[2].parent / "shared" / "specs" / "ds_lstm.md"

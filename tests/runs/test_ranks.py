@@ -14,14 +14,15 @@ import pytest
 import torch
 
 from ser_lightning.config.compose import compose
-from ser_lightning.errors import UserError
+from ser_lightning.errors import StoppedError, UserError
 from ser_lightning.evaluation.predictions import Predictions
 from ser_lightning.runs.evaluate import evaluate
 from ser_lightning.runs.launcher import Child, start
-from ser_lightning.runs.ranks import environments
+from ser_lightning.runs.meeting import free_port
+from ser_lightning.runs.ranks import environment
 from ser_lightning.runs.train import train
 from ser_lightning.training.history import read_history
-from ser_lightning.training.stopping import StoppedError, StopRequest
+from ser_lightning.training.stopping import StopRequest
 
 EXACT = ["model.dropout=0", "training.optimizer=sgd", "training.learning_rate=0.1", "training.gradient_clip_val=null"]
 
@@ -122,15 +123,16 @@ def snapshot(folder: Path) -> dict[str, int]:
 
 
 def test_two_trainings_of_a_host_get_two_ports() -> None:
-    assert len({next(environments(2))["MASTER_PORT"] for _ in range(5)}) > 1
+    assert len({free_port() for _ in range(5)}) > 1
 
 
 def test_a_schedulers_ranks_are_not_ours(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SLURM_PROCID", "3")
     monkeypatch.setenv("SLURM_JOB_NAME", "sweep")
-    first, second = environments(2)
-    assert not [name for name in first if name.startswith("SLURM_")]
-    assert (first["RANK"], second["RANK"], second["LOCAL_RANK"], second["WORLD_SIZE"]) == ("0", "1", "1", "2")
+    told = environment(rank=3, local=1, node=1, ranks=4, here=2, port=1234, address="n1")
+    assert not [name for name in told if name.startswith("SLURM_")]
+    assert (told["RANK"], told["LOCAL_RANK"], told["GROUP_RANK"], told["WORLD_SIZE"]) == ("3", "1", "1", "4")
+    assert (told["LOCAL_WORLD_SIZE"], told["MASTER_ADDR"], told["MASTER_PORT"]) == ("2", "n1", "1234")
 
 
 def test_devices_that_are_not_there_are_an_error(tiny: list[str]) -> None:

@@ -16,7 +16,7 @@ import torch
 
 from ser_lightning.config.compose import compose
 from ser_lightning.config.schema import Training
-from ser_lightning.errors import UserError
+from ser_lightning.errors import StoppedError, UserError
 from ser_lightning.evaluation.predictions import Predictions
 from ser_lightning.files import read_csv
 from ser_lightning.runs.evaluate import evaluate
@@ -25,7 +25,7 @@ from ser_lightning.runs.outcome import find_device
 from ser_lightning.runs.train import train
 from ser_lightning.training.history import read_history
 from ser_lightning.training.module import NonFiniteLossError
-from ser_lightning.training.stopping import StoppedError, StopRequest
+from ser_lightning.training.stopping import StopRequest
 
 
 def weights(run: RunFolder) -> dict[str, torch.Tensor]:

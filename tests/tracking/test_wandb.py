@@ -10,13 +10,14 @@ from typing import Any
 
 import pytest
 
+from ser_lightning.errors import StoppedError
 from ser_lightning.config.compose import compose
 from ser_lightning.config.schema import Tracking
 from ser_lightning.runs.evaluate import evaluate
 from ser_lightning.runs.folder import RunFolder
 from ser_lightning.runs.train import train
 from ser_lightning.tracking.wandb import Identity, tracked
-from ser_lightning.training.stopping import StoppedError, StopRequest
+from ser_lightning.training.stopping import StopRequest
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""A signal becomes one request, honoured at a step's end; the second takes its usual course."""
+"""A signal becomes one request, honoured at a step's end; a second Ctrl-C takes its usual course."""
 
 import os
 import signal
@@ -6,13 +6,15 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import torch
 
-from ser_lightning.training.stopping import StoppedError, StopRequest, on_signals
+from ser_lightning.errors import StoppedError
+from ser_lightning.training.stopping import StopRequest, on_signals
 
-ALONE: Any = SimpleNamespace(strategy=SimpleNamespace(reduce_boolean_decision=lambda decision, all: decision))
+ALONE: Any = SimpleNamespace(world_size=1)
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGUSR1, 138), (signal.SIGINT, 130)])
 def test_a_signal_is_honoured_at_the_end_of_the_step(number: int, code: int) -> None:
     stop = StopRequest()
     with on_signals(stop):
@@ -32,8 +34,18 @@ def test_a_second_interrupt_is_not_held_back_and_handlers_come_back() -> None:
     assert signal.getsignal(signal.SIGINT) is before
 
 
-def test_a_rank_stops_when_another_was_asked() -> None:
-    together: Any = SimpleNamespace(strategy=SimpleNamespace(reduce_boolean_decision=lambda decision, all: True))
+@pytest.mark.parametrize("numbers", [(signal.SIGUSR1, signal.SIGTERM), (signal.SIGTERM, signal.SIGUSR1)])
+def test_schedulers_repeat_themselves_and_the_end_outweighs_the_warning(numbers: tuple[int, ...]) -> None:
+    stop = StopRequest()
+    with on_signals(stop):
+        for number in (*numbers, *numbers):
+            os.kill(os.getpid(), number)
+    assert (stop.reason, stop.exit_code) == ("SIGTERM", 143)
+
+
+def test_a_rank_stops_when_another_was_asked_with_what_that_one_was_asked() -> None:
+    strategy = SimpleNamespace(root_device="cpu", reduce=lambda own, reduce_op: torch.maximum(own, torch.tensor(138)))
+    together: Any = SimpleNamespace(world_size=2, strategy=strategy)
     with pytest.raises(StoppedError, match="another rank") as caught:
         StopRequest().on_train_batch_end(together)
-    assert caught.value.exit_code == 143
+    assert caught.value.exit_code == 138

@@ -1,0 +1,141 @@
+"""What SLURM says of this process, and asking it to start the job again. Nothing else reads SLURM's variables."""
+
+import os
+import shutil
+import signal
+import subprocess
+from dataclasses import dataclass
+from functools import cache
+
+from ser_lightning.config.schema import Training
+from ser_lightning.console import console
+from ser_lightning.errors import StoppedError, UserError
+
+RANKS = (
+    "SLURM_PROCID",
+    "SLURM_LOCALID",
+    "SLURM_NODEID",
+    "SLURM_NTASKS",
+    "SLURM_NPROCS",
+    "SLURM_NTASKS_PER_NODE",
+    "SLURM_TASKS_PER_NODE",
+    "SLURM_STEP_NUM_TASKS",
+    "SLURM_STEP_TASKS_PER_NODE",
+)
+"""Variables from which libraries conclude that this process is a rank of one training."""
+SECONDS = 30
+"""That a controller has to answer."""
+
+
+@dataclass(frozen=True)
+class Allocation:
+    """A job's process: in a step that srun started, or (`step` is empty) in its batch script."""
+
+    job: str
+    """SLURM_JOB_ID, of an array task its own."""
+    name: str
+    """What people and scontrol call it: of an array task <array>_<task>."""
+    restarts: int
+    """Times that the job was started again."""
+    step: str
+    tasks: int
+    """Processes of the step."""
+    nodes: int
+    """Nodes of the step."""
+    rank: int
+    """Number of this process among them."""
+    local_rank: int
+    """Its number on its node."""
+    node_rank: int
+    host: str
+    """The node's name, by which the others reach it."""
+
+
+@cache
+def allocation() -> Allocation | None:
+    """Where this process runs; None outside SLURM.
+
+    Read once, because what says that the process is a rank is then taken out of its environment: Lightning and W&B
+    would believe it of workers that have nothing to do with each other.
+    """
+    job = os.environ.get("SLURM_JOB_ID", "")
+    if not job:
+        return None
+    array, step = os.environ.get("SLURM_ARRAY_JOB_ID"), os.environ.get("SLURM_STEP_ID", "")
+    found = Allocation(
+        job=job,
+        name=f"{array}_{os.environ['SLURM_ARRAY_TASK_ID']}" if array else job,
+        restarts=_number("SLURM_RESTART_COUNT", 0),
+        step=step,
+        tasks=_number("SLURM_STEP_NUM_TASKS", 1) if step else 1,
+        nodes=_number("SLURM_STEP_NUM_NODES", 1) if step else 1,
+        rank=_number("SLURM_PROCID", 0) if step else 0,
+        local_rank=_number("SLURM_LOCALID", 0) if step else 0,
+        node_rank=_number("SLURM_NODEID", 0) if step else 0,
+        host=os.environ.get("SLURMD_NODENAME", "127.0.0.1"),
+    )
+    for variable in RANKS:
+        os.environ.pop(variable, None)
+    return found
+
+
+def _number(variable: str, otherwise: int) -> int:
+    return int(os.environ.get(variable) or otherwise)
+
+
+def task_of(training: Training) -> Allocation | None:
+    """This process's part in a training whose ranks srun has started; None where the launcher starts all of them.
+
+    Raises:
+        UserError: the step's tasks are not the training's ranks; the line to change is named.
+    """
+    here, devices, nodes = allocation(), training.devices, training.num_nodes
+    asked = f"training.devices={devices} training.num_nodes={nodes}"
+    if here is None or here.tasks == 1:
+        if nodes > 1:
+            raise UserError(
+                f"{asked}: ranks on several nodes are started by srun: in the batch script write "
+                f"`#SBATCH --nodes={nodes}`, `#SBATCH --ntasks-per-node={devices}` and `srun ser train ...`"
+            )
+        return None
+    if (here.tasks, here.nodes) != (devices * nodes, nodes):
+        raise UserError(
+            f"{asked}: {devices * nodes} ranks, but this step has {here.tasks} tasks on {here.nodes} nodes; write "
+            f"`#SBATCH --nodes={nodes}` and `#SBATCH --ntasks-per-node={devices}`, or set training.devices and "
+            "training.num_nodes to what the step has"
+        )
+    return here
+
+
+def requeue(error: StoppedError) -> None:
+    """Have the job started again after a warning of its time limit, and only then.
+
+    After SIGTERM it never is: SLURM itself starts again what it pre-empted, and what a person cancelled stays so.
+    A job that was started again and has got nothing done since then stays stopped.
+    """
+    here = allocation()
+    if here is None or error.exit_code != 128 + signal.SIGUSR1 or not error.requeues:
+        return
+    if here.restarts and not error.progressed:
+        console.print(
+            f"ser: job {here.name} was started again and finished no epoch since then: it is not requeued; give it "
+            "more time (#SBATCH --time), or an earlier end of its work (shorter epochs), and submit it again",
+            style="red",
+            soft_wrap=True,
+        )
+        return
+    said = _scontrol("requeue", here.name)
+    words = f"cannot be requeued ({said}): submit it again to go on" if said else "is requeued and goes on by itself"
+    console.print(f"ser: job {here.name} {words}", soft_wrap=True)
+
+
+def _scontrol(*words: str) -> str:
+    """What scontrol complains of; nothing where it did what was asked."""
+    command = shutil.which("scontrol")
+    if command is None:
+        return "there is no scontrol on this node"
+    try:
+        done = subprocess.run([command, *words], capture_output=True, text=True, check=False, timeout=SECONDS)
+    except subprocess.TimeoutExpired:
+        return f"scontrol did not answer in {SECONDS} s"
+    return done.stderr.strip() if done.returncode else ""
