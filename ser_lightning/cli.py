@@ -32,6 +32,8 @@ class Verb:
     """Switches beside the configuration (`dry_run` is `--dry-run`) with their help; given by keyword."""
     settings: str | None = None
     """The dataclass of the settings it takes beside a configuration (by position, after it) or beside words."""
+    prefix: str = ""
+    """What their keys begin with on the command line."""
     shown: str | None = None
     usage: str = "[--conf DIR] [group=choice ...] [key=value ...]"
 
@@ -140,6 +142,29 @@ VERBS = {
         usage="STUDY [key=value ...]",
         shown="ser_lightning.sweeps.finalize_show:show",
     ),
+    "submit": Verb(
+        "ser_lightning.cluster.submit:submit",
+        "train, cross-validate or sweep in batch jobs of SLURM",
+        takes="recipe",
+        flags={"dry_run": "show the scripts; nothing is submitted"},
+        settings="ser_lightning.cluster.settings:Slurm",
+        prefix="slurm.",
+        usage="train|crossval|sweep [FILE] [slurm=NAME] [slurm.KEY=VALUE ...] [--conf DIR] [group=choice ...] "
+        "[key=value ...]",
+    ),
+    "doctor": Verb(
+        "ser_lightning.cluster.doctor:doctor",
+        "`ser doctor train|crossval|sweep ...`: everything a job would stumble over, before it is queued",
+        takes="recipe",
+        usage="train|crossval|sweep [FILE] [--conf DIR] [slurm=NAME] [slurm.KEY=...] [group=choice ...] [key=value ...]",
+    ),
+    "logs": Verb(
+        "ser_lightning.runs.read_log:logs",
+        "what all processes of a run said, in order, and why it ended",
+        takes="words",
+        settings="ser_lightning.runs.read_log:Logs",
+        usage=RUN,
+    ),
     "runs list": Verb(
         "ser_lightning.runs.manage:list_runs", "the runs under runs_dir=...", takes="words", usage="[runs_dir=...]"
     ),
@@ -164,7 +189,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except UserError as error:
         console.print(f"ser: {error}", style="red", markup=False, highlight=False, soft_wrap=True)
         if isinstance(error, StoppedError):
-            load("ser_lightning.runs.scheduler:requeue")(error)
+            load("ser_lightning.runs.scheduler:after_stop")(error)
         return error.exit_code
     except KeyboardInterrupt:
         console.print("ser: interrupted", style="red")
@@ -222,7 +247,7 @@ def _run(name: str, verb: Verb, options: argparse.Namespace, words: list[str]) -
             + "  --conf DIR  a folder searched before the packaged conf/ (default: conf/ where you stand)\n"
             * verb.composes
             + "".join(f"  {_dashed(flag):<12}{text}\n" for flag, text in verb.flags.items())
-            + "".join(f"  {key + '=...':<22}{text}\n" for key, text in _settings_docs(verb).items())
+            + "".join(f"  {verb.prefix + key + '=...':<23} {text}\n" for key, text in _settings_docs(verb).items())
         )
         if verb.composes:
             print_choices(options.conf)

@@ -1,10 +1,10 @@
 """`ser crossval`: every fold and seed of an experiment as runs of their own, and one pooled result."""
 
+from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from ser_lightning.errors import StoppedError
 from ser_lightning.config.compose import bind
 from ser_lightning.config.schema import Config
 from ser_lightning.console import console
@@ -14,6 +14,7 @@ from ser_lightning.crossval.pool import IncompleteError, pool
 from ser_lightning.crossval.progress import Progress
 from ser_lightning.crossval.settings import Settings
 from ser_lightning.crossval.track import track
+from ser_lightning.errors import ConfigError, StoppedError
 from ser_lightning.runs.evaluate import evaluate
 from ser_lightning.runs.folder import RunFolder
 from ser_lightning.runs.lock import owned
@@ -40,6 +41,10 @@ def crossval(config: Config, settings: Settings | None = None, stop: StopRequest
     slots = environments(device, settings.jobs, config.training.devices)
     chosen = plan(prepare(config), settings)
     folder = CrossvalFolder(Path(settings.crossval_dir) / chosen.id)
+    if settings.only is not None:
+        return _one_fold(chosen, settings.only, folder, slots, stop or StopRequest())
+    if settings.gather:
+        slots = []
     with owned(folder.lock), logged_to(folder.log):
         if folder.complete:
             console.print(f"cross-validation {folder.id} is finished already", soft_wrap=True)
@@ -50,25 +55,62 @@ def crossval(config: Config, settings: Settings | None = None, stop: StopRequest
 
 
 def carry_out(chosen: Plan, folder: CrossvalFolder, slots: list[dict[str, str]], stop: StopRequest) -> None:
-    folder.begin(chosen.base.config)
-    progress = Progress(folder, chosen.tasks)
-    console.print(f"cross-validation {folder.id}: {progress.said}", soft_wrap=True)
-    if progress.waiting:
-        # Before the children, each of which would compute the same features.
-        streams = make_learner(progress.waiting[0].prepared).streams
-        chosen.base.fill(streams, chosen.base.corpus.utterances)
-    jobs = [_job(task, progress.runs[task.run], folder.id) for task in progress.waiting]
-    with progress, on_signals(stop):
-        Slots(slots, stop, progress).work(iter(jobs))
-    if stop.reason:
-        raise StoppedError(stop.reason, stop.exit_code)
-    progress.report_failures()
+    """Run what is not finished, unless there are no slots, and pool.
+
+    Raises:
+        IncompleteError, StoppedError: as `crossval`.
+    """
+    progress = _run(chosen, chosen.tasks, folder, slots, stop)
     pool(chosen, folder, progress.folds, progress.runs)
     if not folder.complete:
         raise IncompleteError(
             f"{progress.failed} of {len(chosen.tasks)} runs failed: {folder.result} is marked incomplete; the same "
             "command again tries only those"
         )
+
+
+def _one_fold(
+    chosen: Plan, fold: int, folder: CrossvalFolder, slots: list[dict[str, str]], stop: StopRequest
+) -> CrossvalFolder:
+    """In a folder of its own, because other folds are run at the same time elsewhere."""
+    tasks = [task for task in chosen.tasks if task.fold == fold]
+    if not tasks:
+        raise ConfigError(f"only={fold}: the folds are 0 to {max(task.fold for task in chosen.tasks)}")
+    own = CrossvalFolder(folder.path / f"fold_{fold}")
+    with owned(own.lock), logged_to(own.log):
+        progress = _run(chosen, tasks, own, slots, stop, group=folder.id)
+    if progress.failed:
+        raise IncompleteError(f"{progress.failed} of {len(tasks)} runs of fold {fold} failed; see {own.folds}")
+    return own
+
+
+def _run(
+    chosen: Plan,
+    tasks: Sequence[Task],
+    folder: CrossvalFolder,
+    slots: list[dict[str, str]],
+    stop: StopRequest,
+    group: str | None = None,
+) -> Progress:
+    """Run those of `tasks` that are not finished."""
+    folder.begin(chosen.base.config)
+    progress = Progress(folder, tasks)
+    console.print(f"cross-validation {group or folder.id}: {progress.said}", soft_wrap=True)
+    waiting = progress.waiting if slots else []
+    if waiting:
+        # Before the children, each of which would compute the same features.
+        streams = make_learner(waiting[0].prepared).streams
+        chosen.base.fill(streams, chosen.base.corpus.utterances)
+    jobs = [_job(task, progress.runs[task.run], group or folder.id) for task in waiting]
+    with progress, on_signals(stop):
+        if jobs:
+            Slots(slots, stop, progress).work(iter(jobs))
+    if stop.reason:
+        error = StoppedError(stop.reason, stop.exit_code)
+        error.progressed = progress.advanced
+        raise error
+    progress.report_failures()
+    return progress
 
 
 def _job(task: Task, run: RunFolder, group: str) -> Job:

@@ -20,6 +20,7 @@ class Progress:
         self.folder, self.tasks = folder, tasks
         self.runs = {task.run: RunFolder(task.prepared.run_path) for task in tasks}
         self._folds = {task.run: self._read(task) for task in tasks}
+        self._begun: set[str] = set()
         self.board = Board(folder.id, self._folds, self.runs)
         folder.write_folds(self.folds)
 
@@ -36,6 +37,11 @@ class Progress:
         return len(self.waiting)
 
     @property
+    def advanced(self) -> bool:
+        """Whether an epoch of any run has ended that was begun here."""
+        return any(self.runs[name].advanced for name in self._begun)
+
+    @property
     def said(self) -> str:
         done = len(self.tasks) - len(self.waiting)
         return f"{len(self.tasks)} runs" + (f", {done} of them finished before" if done else "")
@@ -48,6 +54,7 @@ class Progress:
         self.board.stop()
 
     def begun(self, job: Job) -> None:
+        self._begun.add(job.name)
         self._put(job.name, RUNNING, "")
 
     def ended(self, job: Job, reason: str) -> None:

@@ -13,5 +13,9 @@ class Settings:
     """Trainings a fold: with seeds seed, seed + 1, and so on."""
     selected_on_test: bool = False
     """Also score every epoch on the test part, for the figure as papers count that choose the epoch there."""
+    only: int | None = None
+    """Run this fold alone (with every seed) and pool nothing: what one task of a job array does."""
+    gather: bool = False
+    """Run nothing and pool what is finished: what follows the array."""
     crossval_dir: str = "crossval"
     """Folder of the cross-validations."""

@@ -14,6 +14,9 @@ NAMES = {"uar": "UAR", "wa": "WA", "macro_f1": "macro F1"}
 
 def show(folder: CrossvalFolder) -> None:
     """Pooled figures with intervals, mean and deviation over folds and seeds, and where things lie."""
+    if not folder.result.exists():  # one fold's, of which there is nothing to pool
+        console.print(f"finished: {folder.folds}; when all folds are: the same with gather=true", soft_wrap=True)
+        return
     result = folder.read_result()
     labels = f" ({', '.join(result['labels'])})" if result["labels"] else ""
     size = f"{result['folds']} folds, seeds {', '.join(map(str, result['seeds']))}"

@@ -30,4 +30,4 @@ def plan_ahead(chosen: Recipe, configs: Mapping[tuple[str, str], Config], settin
 
 def asked(protocol: Protocol, settings: Settings) -> Crossval:
     """The settings of a row's cross-validation."""
-    return Crossval(settings.jobs, settings.seeds, protocol.selected_on_test, settings.crossval_dir)
+    return Crossval(settings.jobs, settings.seeds, protocol.selected_on_test, crossval_dir=settings.crossval_dir)

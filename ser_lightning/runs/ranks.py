@@ -50,7 +50,7 @@ def join(config: Config, meeting: Meeting, stop: StopRequest) -> RunFolder:
 def environment(
     rank: int, local: int, node: int, ranks: int, here: int, port: int, address: str = "127.0.0.1"
 ) -> dict[str, str]:
-    """What a rank is told: its place among all `ranks`, on its node with `here` of them, and where the first listens."""
+    """What a rank is told: its place among `ranks`, on its node among `here` of them, and where the first listens."""
     place = {"RANK": rank, "LOCAL_RANK": local, "GROUP_RANK": node, "WORLD_SIZE": ranks, "LOCAL_WORLD_SIZE": here}
     told = {name: str(value) for name, value in place.items()}
     return without_scheduler() | told | {"MASTER_ADDR": address, "MASTER_PORT": str(port)}

@@ -4,6 +4,7 @@ import os
 import shutil
 import signal
 import subprocess
+import time
 from dataclasses import dataclass
 from functools import cache
 
@@ -25,6 +26,8 @@ RANKS = (
 """Variables from which libraries conclude that this process is a rank of one training."""
 SECONDS = 30
 """That a controller has to answer."""
+POLL = 5
+"""Seconds between two looks at whether a pre-empted job is still there."""
 
 
 @dataclass(frozen=True)
@@ -107,15 +110,30 @@ def task_of(training: Training) -> Allocation | None:
     return here
 
 
-def requeue(error: StoppedError) -> None:
-    """Have the job started again after a warning of its time limit, and only then.
+def after_stop(error: StoppedError) -> None:
+    """The job's last act: after a warning of its time limit, and only then, it has itself started again.
 
-    After SIGTERM it never is: SLURM itself starts again what it pre-empted, and what a person cancelled stays so.
-    A job that was started again and has got nothing done since then stays stopped.
+    After SIGTERM it never does: SLURM itself starts again what it pre-empted, and what a person cancelled stays so.
+    But a job that ends within the grace time of its pre-emption counts as ended, so it waits for that to be over.
     """
     here = allocation()
-    if here is None or error.exit_code != 128 + signal.SIGUSR1 or not error.requeues:
+    if here is None:
         return
+    if error.exit_code == 128 + signal.SIGUSR1 and error.requeues:
+        _requeue(here, error)
+    elif error.exit_code == 128 + signal.SIGTERM and _in_grace_time(here):
+        console.print(f"ser: job {here.name} is pre-empted; it ends when SLURM takes its nodes", soft_wrap=True)
+        while _in_grace_time(here):
+            time.sleep(POLL)
+
+
+def _in_grace_time(here: Allocation) -> bool:
+    said = _scontrol("show", "job", "--oneliner", here.job)[0]
+    return "JobState=RUNNING" in said and "PreemptTime=" in said and "PreemptTime=None" not in said
+
+
+def _requeue(here: Allocation, error: StoppedError) -> None:
+    """What was started again and has got nothing done since then stays stopped."""
     if here.restarts and not error.progressed:
         console.print(
             f"ser: job {here.name} was started again and finished no epoch since then: it is not requeued; give it "
@@ -124,18 +142,18 @@ def requeue(error: StoppedError) -> None:
             soft_wrap=True,
         )
         return
-    said = _scontrol("requeue", here.name)
+    said = _scontrol("requeue", here.name)[1]
     words = f"cannot be requeued ({said}): submit it again to go on" if said else "is requeued and goes on by itself"
     console.print(f"ser: job {here.name} {words}", soft_wrap=True)
 
 
-def _scontrol(*words: str) -> str:
-    """What scontrol complains of; nothing where it did what was asked."""
+def _scontrol(*words: str) -> tuple[str, str]:
+    """What scontrol says, and what it complains of: nothing where it did what was asked."""
     command = shutil.which("scontrol")
     if command is None:
-        return "there is no scontrol on this node"
+        return "", "there is no scontrol on this node"
     try:
         done = subprocess.run([command, *words], capture_output=True, text=True, check=False, timeout=SECONDS)
     except subprocess.TimeoutExpired:
-        return f"scontrol did not answer in {SECONDS} s"
-    return done.stderr.strip() if done.returncode else ""
+        return "", f"scontrol did not answer in {SECONDS} s"
+    return done.stdout, done.stderr.strip() if done.returncode else ""

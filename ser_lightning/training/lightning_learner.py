@@ -39,6 +39,7 @@ from ser_lightning.training.learner import Facts
 from ser_lightning.training.module import SERModule
 from ser_lightning.training.optimisation import class_weights
 from ser_lightning.training.progress import progress
+from ser_lightning.training.same_weights import same_weights
 from ser_lightning.training.stopping import StopRequest, on_signals
 
 
@@ -84,6 +85,8 @@ class LightningLearner:
         trainer, last = self._trainer(folder, logger, stop, data.ranks), folder / "last.ckpt"
         with on_signals(stop):
             trainer.fit(self.module, data, ckpt_path=str(last) if last.exists() else None, weights_only=True)
+        if data.ranks > 1:
+            same_weights(trainer, self.module)
         epoch = torch.load(folder / "best.ckpt", weights_only=True)["epoch"]
         chosen = {"epoch": epoch, "selected_by": "validation.uar"}
         learnt = {"parameters": self.parameters, "epochs": trainer.current_epoch, "fitted_on": ["train"]}

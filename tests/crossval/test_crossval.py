@@ -252,3 +252,23 @@ def test_the_verb_prints_the_figures(words: list[str], tmp_path: Path, capsys: p
     assert "over folds" in shown
     assert main(["crossval", *words, "jobs=many"]) == 2
     assert main(["crossval", *words, "job=2"]) == 2
+
+
+def test_folds_run_apart_are_gathered_to_what_one_process_gets(
+    words: list[str], settings: Settings, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = compose(words).config
+    whole = crossval(config, settings)
+    apart = [word for word in words if not word.startswith("runs_dir=")] + [f"runs_dir={tmp_path}/apart"]
+    into = f"crossval_dir={tmp_path}/gathered"
+    for fold in (2, 0):
+        assert main(["crossval", *apart, into, f"only={fold}"]) == 0
+        assert "gather=true" in capsys.readouterr().err
+    assert main(["crossval", *apart, into, "gather=true"]) == 1
+    (partly,) = (tmp_path / "gathered").iterdir()
+    assert [row["fold"] for row in CrossvalFolder(partly).read_result()["missing"]] == [1]
+    assert main(["crossval", *apart, into, "only=1"]) == main(["crossval", *apart, into, "gather=true"]) == 0
+    gathered = CrossvalFolder(partly)
+    assert gathered.predictions.read_bytes() == whole.predictions.read_bytes()
+    assert gathered.read_result()["figures"] == whole.read_result()["figures"]
+    assert main(["crossval", *apart, into, "only=3"]) == 2
