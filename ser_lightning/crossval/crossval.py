@@ -21,6 +21,7 @@ from ser_lightning.runs.lock import owned
 from ser_lightning.runs.logs import logged_to
 from ser_lightning.runs.outcome import find_device
 from ser_lightning.runs.prepare import prepare
+from ser_lightning.runs.scheduler import one_host
 from ser_lightning.runs.slots import Job, Slots, environments
 from ser_lightning.runs.train import make_learner, train
 from ser_lightning.training.stopping import StopRequest, on_signals
@@ -37,14 +38,11 @@ def crossval(config: Config, settings: Settings | None = None, stop: StopRequest
             cross-validation, or it was asked to stop.
     """
     settings = settings or Settings()
-    device = find_device(config.training)
-    slots = environments(device, settings.jobs, config.training.devices)
+    slots = [] if settings.gather else _slots(config, settings)
     chosen = plan(prepare(config), settings)
     folder = CrossvalFolder(Path(settings.crossval_dir) / chosen.id)
     if settings.only is not None:
         return _one_fold(chosen, settings.only, folder, slots, stop or StopRequest())
-    if settings.gather:
-        slots = []
     with owned(folder.lock), logged_to(folder.log):
         if folder.complete:
             console.print(f"cross-validation {folder.id} is finished already", soft_wrap=True)
@@ -67,6 +65,11 @@ def carry_out(chosen: Plan, folder: CrossvalFolder, slots: list[dict[str, str]],
             f"{progress.failed} of {len(chosen.tasks)} runs failed: {folder.result} is marked incomplete; the same "
             "command again tries only those"
         )
+
+
+def _slots(config: Config, settings: Settings) -> list[dict[str, str]]:
+    one_host(config.training)
+    return environments(find_device(config.training), settings.jobs, config.training.devices)
 
 
 def _one_fold(

@@ -61,11 +61,6 @@ def tail(log: Path) -> list[str]:
     return lines[begun:][-TAIL:]
 
 
-def cores() -> int:
-    """Cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
 def without_scheduler() -> dict[str, str]:
     """This process's environment, less what a scheduler says of ranks: that is about its own processes."""
     return {name: value for name, value in os.environ.items() if not name.startswith("SLURM_")}

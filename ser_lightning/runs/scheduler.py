@@ -110,6 +110,15 @@ def task_of(training: Training) -> Allocation | None:
     return here
 
 
+def one_host(training: Training) -> None:
+    """Raises UserError: the training's ranks are on several nodes, and here trainings are started on one."""
+    if training.num_nodes > 1:
+        raise UserError(
+            f"training.num_nodes={training.num_nodes}: only `ser train`, started by srun, has ranks on several nodes; "
+            "here set training.num_nodes=1, and training.devices to the ranks of a node"
+        )
+
+
 def after_stop(error: StoppedError) -> None:
     """The job's last act: after a warning of its time limit, and only then, it has itself started again.
 

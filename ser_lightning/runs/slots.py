@@ -14,7 +14,8 @@ import torch
 
 from ser_lightning.errors import UserError
 from ser_lightning.runs.endings import kernel_kills, reason
-from ser_lightning.runs.launcher import Child, cores, start, without_scheduler
+from ser_lightning.runs.launcher import Child, start, without_scheduler
+from ser_lightning.runs.shares import sharing, threads
 from ser_lightning.training.stopping import StopRequest
 
 PATIENCE = 30.0
@@ -67,11 +68,10 @@ def environments(device: torch.device, jobs: int | None, ranks: int) -> list[dic
 
 
 class Slots:
-    """The i-th slot's children get the i-th of `environments` and an equal share of the cores."""
+    """The i-th slot's children get the i-th of `environments`, and all children on the machine equal shares of it."""
 
     def __init__(self, environments: Sequence[Mapping[str, str]], stop: StopRequest, watch: Watch) -> None:
         self.environments, self.stop, self.watch = environments, stop, watch
-        self.threads = max(1, cores() // len(environments))
         self.running: dict[int, tuple[Job, Child]] = {}
         self.asked: dict[str, float] = {}
         """Until when a job that was asked to stop may go on."""
@@ -85,26 +85,32 @@ class Slots:
         None is begun after a stop request, which those that run are passed on.
         """
         self.more = True
-        try:
-            while self.running or (self.more and not self.stop.reason):
-                self._begin(jobs)
-                wait([child.process.sentinel for _, child in self.running.values()], timeout=TICK)
-                self._pass_on_stop()
+        with sharing(len(self.environments)):
+            try:
+                while self.running or (self.more and not self.stop.reason):
+                    self._begin(jobs)
+                    wait([child.process.sentinel for _, child in self.running.values()], timeout=TICK)
+                    self.pass_on_stop()
+                    self._collect()
+                    self.watch.tick()
+            finally:
+                self.abandoned = True
+                self._signal(signal.SIGKILL)
+                for _, child in self.running.values():
+                    child.process.join()
                 self._collect()
-                self.watch.tick()
-        finally:
-            self.abandoned = True
-            self._signal(signal.SIGKILL)
-            for _, child in self.running.values():
-                child.process.join()
-            self._collect()
 
-    def end(self, job: Job) -> None:
-        """Ask one job to stop; it ends as stopped."""
+    def end(self, job: Job, at_once: bool = False) -> None:
+        """Ask one job to stop, or kill it; it ends as stopped."""
         self.asked[job.name] = time.monotonic() + PATIENCE
         for running, child in self.running.values():
             if running == job:
-                child.signal(signal.SIGTERM)
+                child.signal(signal.SIGKILL if at_once else signal.SIGTERM)
+
+    @property
+    def alive(self) -> bool:
+        """Whether a child is at work."""
+        return any(child.process.is_alive() for _, child in self.running.values())
 
     def pid(self, job: Job) -> int:
         """The process of a job that runs."""
@@ -120,11 +126,13 @@ class Slots:
                     return
                 if job is None:
                     return
-                child = start(job.name, job.target, job.arguments, environment, self.threads, job.log)
+                share = threads(len(self.environments))
+                child = start(job.name, job.target, job.arguments, environment, share, job.log)
                 self.running[slot] = (job, child)
                 self.watch.begun(job)
 
-    def _pass_on_stop(self) -> None:
+    def pass_on_stop(self) -> None:
+        """Tell the children of a stop request, and kill who does not stop; `work` does so every half second."""
         if self.stop.reason and self.deadline == math.inf:
             self.deadline = time.monotonic() + PATIENCE
             self._signal(signal.SIGTERM)

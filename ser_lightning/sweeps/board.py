@@ -1,6 +1,7 @@
 """What a person sees while a worker is at work: how the study stands, and a row for each trial that runs."""
 
 import time
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
@@ -131,7 +132,8 @@ class Board:
         if time.monotonic() < self.pulse:
             return
         others = [t for t in self.standing.by_state[TrialState.RUNNING] if t.number not in self.claims.held]
-        self.lives = liveness(self.claims.owners, others, self.frozen.study.stale)
+        with suppress(OSError):  # the study's folder is away: what was known last is shown
+            self.lives = liveness(self.claims.owners, others, self.frozen.study.stale)
         self.pulse = time.monotonic() + PULSE
 
     def _tell(self) -> None:

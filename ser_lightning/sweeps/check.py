@@ -1,4 +1,4 @@
-"""Checking a study before its first trial: every key, type and range that a trial may meet."""
+"""Checking a study before its first trial: every key, type and range that a trial may meet, and what scores it."""
 
 import itertools
 from collections.abc import Mapping, Sequence
@@ -9,21 +9,31 @@ from optuna.distributions import FloatDistribution
 from ser_lightning.config.binding import config_type
 from ser_lightning.config.compose import bind
 from ser_lightning.config.overrides import parse
+from ser_lightning.config.schema import Config
 from ser_lightning.config.shapes import type_at
 from ser_lightning.errors import ConfigError
 from ser_lightning.sweeps.corners import corners
 from ser_lightning.sweeps.frozen import Frozen
-from ser_lightning.sweeps.measure import check_measure
+from ser_lightning.sweeps.measure import BY_EPOCH, check_measure
 from ser_lightning.sweeps.parameters import Range
+from ser_lightning.sweeps.samplers import pruner, sampler
+from ser_lightning.sweeps.settings import StudySettings
 from ser_lightning.sweeps.space import Space, said
+from ser_lightning.sweeps.tree import at, has
 
 DATA = "trials would be scored on different validation parts, whose scores cannot be compared"
+LUCK = "the luckiest of several seeds would win, and not keep what it promises; `ser finalize` trains several"
+DEVICES = "a worker shares out its devices once, for all trials"
 PLACES = "it changes no trial's score"
 
-NOT_SEARCHED = {"corpus": DATA, "split": DATA} | dict.fromkeys(
-    ("tracking", "runs_dir", "cache_dir", "extraction_workers", "experiment"), PLACES
-)
-"""Sections that no search may touch, and why."""
+NOT_SEARCHED = {
+    **dict.fromkeys(("corpus", "split"), DATA),
+    **dict.fromkeys(("seed", "training.waveform.seed"), LUCK),
+    **dict.fromkeys(("training.devices", "training.num_nodes", "training.accelerator"), DEVICES),
+    **dict.fromkeys(("tracking", "runs_dir", "cache_dir", "extraction_workers", "experiment", "pictures"), PLACES),
+    **dict.fromkeys(("training.keep_epochs", "training.keep_on_device", "training.num_workers"), PLACES),
+}
+"""Keys and sections that no search may touch, and why."""
 
 
 def check(frozen: Frozen, given: Sequence[str], place: str) -> None:
@@ -31,30 +41,32 @@ def check(frozen: Frozen, given: Sequence[str], place: str) -> None:
 
     Raises:
         ConfigError: it names the file, the key and the remedy.
+        UserError: a Python package is missing.
     """
     _check_sections(frozen, place)
     try:
         space = frozen.searched
         _check_words(space, given)
         for values in corners(space):
-            _check_trial(frozen, values)
+            _check_looks(frozen, _check_trial(frozen, values))
         for point in frozen.start:
             space.fixed(point)
             _check_trial(frozen, space.walk(point))
+        _check_sampler(frozen.study, space)
+        _check_pruner(frozen.study)
+        _check_room(frozen)
     except ConfigError as error:
         raise ConfigError(f"{place}: {error}") from error
 
 
 def _check_sections(frozen: Frozen, place: str) -> None:
-    if not frozen.space:
-        raise ConfigError(f"{place}: `space` is empty: give the keys to search")
     for key in frozen.space:
-        if reason := NOT_SEARCHED.get(key.partition(".")[0]):
-            raise ConfigError(f"{place}: space.{key} cannot be searched: {reason}")
+        for above, reason in NOT_SEARCHED.items():
+            if f"{key}.".startswith(f"{above}."):
+                raise ConfigError(f"{place}: space.{key} cannot be searched: {reason}")
         if key == "model.name":
             raise ConfigError(f"{place}: space.{key}: search the group, whose choices bring their values: model: [...]")
     for key, limit in frozen.constraints.items():
-        check_measure(key, f"{place}: constraints")
         if isinstance(limit, bool) or not isinstance(limit, int | float) or not 0 < limit < float("inf"):
             raise ConfigError(f"{place}: constraints.{key}={limit}: the most that it may be, a number above 0")
     if not isinstance(frozen.start, list) or not all(isinstance(point, dict) for point in frozen.start):
@@ -71,12 +83,57 @@ def _check_words(space: Space, given: Sequence[str]) -> None:
             )
 
 
-def _check_trial(frozen: Frozen, values: Mapping[str, Any]) -> None:
+def _check_trial(frozen: Frozen, values: Mapping[str, Any]) -> Config:
+    tree = frozen.searched.apply(values)
     try:
+        for key, reason in NOT_SEARCHED.items():  # which groups and whole objects may bring along
+            if has(tree, key) and at(tree, key) != at(frozen.base, key):
+                raise ConfigError(f"{key} differs from the base's, and cannot be searched: {reason}")
         _check_ranges(frozen.searched, values)
-        bind(frozen.searched.apply(values), "")
+        return bind(tree, "")
     except ConfigError as error:
         raise ConfigError(f"{error} (in the trial {said(values)})") from error
+
+
+def _check_looks(frozen: Frozen, config: Config) -> None:
+    for section, keys in (("study.objectives", frozen.study.objectives), ("constraints", frozen.constraints)):
+        for key in keys:
+            check_measure(key, section, config)
+
+
+def _check_sampler(study: StudySettings, space: Space) -> None:
+    sampler(study)
+    if not space.searched:
+        raise ConfigError("space: nothing is drawn: every key follows another one; give choices or a range")
+    for p in space.searched.values():
+        if study.sampler["name"] == "brute_force" and isinstance(p, Range) and p.endless:
+            raise ConfigError(
+                f"space.{p.key}: brute_force tries every value, and {p} has endlessly many; give a `step`"
+            )
+
+
+def _check_pruner(study: StudySettings) -> None:
+    pruner(study)
+    name, *others = study.objectives
+    if study.crossval or others or study.pruner["name"] == "none":
+        return
+    if "wilcoxon" in (study.pruner["name"], (study.pruner.get("wrapped_pruner") or {}).get("name")):
+        raise ConfigError(
+            "study.pruner: wilcoxon compares the folds of cross-validated trials; a run's epochs are no independent "
+            "pairs. Take median or hyperband, or score trials by study.crossval"
+        )
+    if name not in BY_EPOCH:
+        raise ConfigError(
+            f"study.pruner: `{name}` is not followed from epoch to epoch, so no trial would be pruned; write "
+            f"pruner: {{name: none}}, or take one of {', '.join(BY_EPOCH)} as objective"
+        )
+
+
+def _check_room(frozen: Frozen) -> None:
+    points = [frozen.searched.fixed(point) for point in frozen.start]
+    count = sum(point not in points[:i] for i, point in enumerate(points))
+    if count > frozen.study.trials:
+        raise ConfigError(f"start: {count} starting points, and study.trials={frozen.study.trials}; raise it")
 
 
 def _check_ranges(space: Space, values: Mapping[str, Any]) -> None:

@@ -1,18 +1,24 @@
 """Which trial a worker takes next: a dead worker's, else one that waits; each is had by one worker at a time."""
 
 import logging
+import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from optuna.exceptions import UpdateFinishedTrialError
 from optuna.study import Study
 from optuna.trial import FrozenTrial, Trial, TrialState
 
+from ser_lightning.runs.folder import RunFolder
+from ser_lightning.runs.scheduler import allocation
 from ser_lightning.sweeps import heartbeat
 from ser_lightning.sweeps.heartbeat import Liveness
 from ser_lightning.sweeps.identity import Identity
+from ser_lightning.sweeps.outage import Outage
 from ser_lightning.sweeps.owners import Owner, Owners
+from ser_lightning.sweeps.retention import forget_state
 from ser_lightning.sweeps.samplers import sampler
 from ser_lightning.sweeps.settings import StudySettings
 from ser_lightning.sweeps.study import TRIALS, StudyFolder
@@ -42,6 +48,8 @@ class _Held:
     owner: Owner
     trial: Trial
     run: Path | None
+    sure: float = field(default_factory=time.monotonic)
+    """When it was last seen that nobody has taken the trial over."""
 
 
 class Claims:
@@ -56,6 +64,9 @@ class Claims:
         self.study, self.settings = study, settings
         self.owners = Owners(folder.owners, me or Identity.here())
         self._held: dict[int, _Held] = {}
+        self._dropped: list[Owner] = []
+        """What this worker no longer holds, though files may still say so."""
+        self._files, self._unwritten = Outage(f"the folder {folder.owners}"), ""
 
     @property
     def held(self) -> list[int]:
@@ -65,8 +76,22 @@ class Claims:
     def claim(self) -> Claimed | None:
         """Take a trial: one that a dead worker left, under its number, else the first that waits.
 
-        None means that all are taken; some may still be running elsewhere, and may be left there.
+        None means that all are taken; some may still be running elsewhere, and may be left there. It also means that
+        the study's folder is away.
+
+        Raises:
+            UserError: the folder, or the storage, has been away for long.
         """
+        try:
+            self._let_go()
+            claimed = self._claim()
+        except OSError as error:
+            self._files.failed(error)
+            return None
+        self._files.over()
+        return claimed
+
+    def _claim(self) -> Claimed | None:
         turns, total = self.owners.turns(), self.study.user_attrs[TRIALS]
         open_trials = self.study.get_trials(deepcopy=False, states=(TrialState.RUNNING, TrialState.WAITING))
         for found in sorted(open_trials, key=lambda trial: (trial.state == TrialState.WAITING, trial.number)):
@@ -92,16 +117,31 @@ class Claims:
         That happens to a worker that was suspended, or cut off from the file system, for longer than `study.stale`:
         it must stop what it does for them, and write nothing more into their folders.
         """
-        lost = [number for number in self._held if not self.owns(number)]
-        for number in lost:
-            del self._held[number]
-        for number in self._held:
-            self._beat(number)
+        lost = [number for number in self._held if not self.pulse(number)]
+        self._dropped += [self._held.pop(number).owner for number in lost]
         return lost
 
+    def pulse(self, number: int) -> bool:
+        """The heartbeat of one trial; False, and none, where it is no longer this worker's."""
+        owned = self.owns(number)
+        if owned:
+            self._beat(number)
+        return owned
+
     def owns(self, number: int) -> bool:
-        """Whether the trial is still this worker's."""
-        return number in self._held and self.owners.holds(self._held[number].owner)
+        """Whether the trial is still this worker's; where that cannot be seen, for `study.stale` as it was."""
+        if number not in self._held:
+            return False
+        held = self._held[number]
+        try:
+            mine = self.owners.holds(held.owner)
+        except OSError as error:
+            self._files.failed(error)
+            return time.monotonic() - held.sure <= self.settings.stale
+        self._files.over()
+        if mine:
+            held.sure = time.monotonic()
+        return mine
 
     def leave(self, number: int, requeued: bool = False) -> None:
         """Let a trial go unfinished, for anybody to go on with at once; it does not count as a death.
@@ -109,9 +149,22 @@ class Claims:
         Args:
             requeued: this worker's job will be started again, and should find it.
         """
-        owner = self._held.pop(number).owner
-        if self.owners.holds(owner):
-            self.owners.leave(owner, requeued)
+        self._dropped.append(replace(self._held.pop(number).owner, requeued=requeued))
+        with suppress(OSError):  # tried again with the next claim; without one this process ends, and the trial is free
+            self._let_go()
+
+    def held_beside(self) -> bool:
+        """Whether another process of this one's SLURM step still has a trial: who is last has the job requeued."""
+        here = allocation()
+        if here is None or here.tasks == 1:
+            return False
+        turns, me = self.owners.turns(), self.owners.me
+        running = self.study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
+        last = [
+            (trial, self.owners.read(trial.number, turns[trial.number])) for trial in running if trial.number in turns
+        ]
+        beside = [(trial, owner) for trial, owner in last if owner.who and owner.who.job == me.job and owner.who != me]
+        return any(self._liveness(trial, owner) == "alive" for trial, owner in beside)
 
     def finish(
         self,
@@ -141,7 +194,17 @@ class Claims:
         try:
             heartbeat.write(held.owner, held.run, self.study.study_name, number)
         except OSError as error:  # a full disk, say: worth no training, and the others will notice if it lasts
-            logger.warning("trial %d: no heartbeat: %s", number, error)
+            if self._unwritten != str(error):
+                logger.warning("trial %d: no heartbeat: %s", number, error)
+            self._unwritten = str(error)
+        else:
+            self._unwritten = ""
+
+    def _let_go(self) -> None:
+        while self._dropped:
+            if self.owners.holds(owner := self._dropped[0]):
+                self.owners.leave(owner, owner.requeued)
+            self._dropped.pop(0)
 
     def _take(self, found: FrozenTrial, turn: int | None) -> Claimed | None:
         last = None if turn is None else self.owners.read(found.number, turn)
@@ -156,7 +219,9 @@ class Claims:
             claimed = self._begin(trial, mine, last) if trial else None
         finally:
             if claimed is None:
-                self.owners.leave(mine, requeued=False)
+                self._dropped.append(mine)
+                with suppress(OSError):
+                    self._let_go()
         return claimed
 
     def _attach(self, found: FrozenTrial) -> Trial | None:
@@ -172,16 +237,18 @@ class Claims:
         return Trial(self.study, identifier)
 
     def _begin(self, trial: Trial, mine: Owner, last: Owner | None) -> Claimed | None:
+        text = trial.user_attrs.get(RUN)
+        run = Path(text) if text else None
         if mine.deaths > self.settings.adoptions:
-            self._tell(trial, trial.number, TrialState.FAIL, None, {REASON: f"its worker died {mine.deaths} times"})
+            why = f"its worker died {mine.deaths} times"
+            if self._tell(trial, trial.number, TrialState.FAIL, None, {REASON: why, LOG_END: ""}) and run:
+                forget_state(RunFolder(run))
             return None
         try:
             trial.set_user_attr(WORKER, str(self.owners.me))
             trial.set_user_attr(ADOPTIONS, mine.deaths)
         except UpdateFinishedTrialError:
             return None
-        text = trial.user_attrs.get(RUN)
-        run = Path(text) if text else None
         self._held[trial.number] = _Held(mine, trial, run)
         return Claimed(trial, trial.number, mine.turn > 0, run, last.who.host if last and last.who else "")
 
@@ -199,7 +266,7 @@ class Claims:
     ) -> bool:
         try:
             for key, text in attributes.items():
-                if text:
+                if text or key in trial.user_attrs:  # of a worker that died between saying why and ending the trial
                     trial.set_user_attr(key, text)
             self.study.tell(number, values, state)
         except (UpdateFinishedTrialError, ValueError):

@@ -2,19 +2,38 @@
 
 import random
 import time
-from typing import Any
+from functools import partial
+from typing import Any, cast
+from weakref import finalize
 
 from optuna.exceptions import StorageInternalError
-from optuna.storages import RDBStorage
+from optuna.storages import BaseStorage, RDBStorage, get_storage
 from sqlalchemy import URL, create_engine, make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlchemyError
+from sqlalchemy.exc import (
+    ArgumentError,
+    DBAPIError,
+    InterfaceError,
+    NoSuchModuleError,
+    OperationalError,
+    SQLAlchemyError,
+    TimeoutError,
+)
 
 from ser_lightning.errors import ConfigError, UserError
+from ser_lightning.sweeps.outage import Patient
 
 PATIENCE = 10
 """Seconds that a server has to answer."""
-LIBPQ = {"connect_timeout": PATIENCE, "keepalives_idle": 30, "keepalives_interval": 10, "keepalives_count": 3}
-"""A server that vanishes during the night is noticed after a minute, not after the two hours of the system."""
+AWAY = (OperationalError, InterfaceError, TimeoutError)
+"""What SQLAlchemy makes of drivers' errors when the server is not there, or shuts down, or starts."""
+LIBPQ = {
+    "connect_timeout": PATIENCE,
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 25_000,  # ms
+}
+"""A machine that vanishes is noticed in half a minute, before this worker's heartbeat is stale, not after hours."""
 CONNECT = {
     "psycopg": LIBPQ,
     "psycopg2": LIBPQ,
@@ -26,7 +45,7 @@ CONNECT = {
 TRIES = 10
 
 
-def open_database(url: str) -> RDBStorage:
+def open_database(url: str) -> BaseStorage:
     """Optuna's storage in the database of an SQLAlchemy URL; its tables are made where there are none.
 
     Raises:
@@ -51,7 +70,10 @@ def open_database(url: str) -> RDBStorage:
         ) from error
     finally:
         engine.dispose()
-    return _with_tables(url, parsed, options)
+    storage = _with_tables(url, parsed, options)
+    finalize(storage, storage.engine.dispose)  # Optuna closes no connection, and drivers warn of each
+    name = f"study.storage: the {_where(parsed)}"
+    return cast(BaseStorage, Patient(get_storage(storage), name, AWAY, partial(_said, url=parsed)))
 
 
 def _with_tables(url: str, parsed: URL, options: dict[str, Any]) -> RDBStorage:

@@ -7,15 +7,16 @@ from rich.table import Table
 
 from ser_lightning.console import console
 from ser_lightning.crossval.summary import NAMES, spread
-from ser_lightning.sweeps.finalize import FinalFolder
+from ser_lightning.sweeps.final import FinalFolder
 from ser_lightning.sweeps.space import said
+from ser_lightning.sweeps.standing import figure
 
 
 def show(final: FinalFolder) -> None:
     """Validation and test figures over seeds, how many configurations were tried, and where things lie."""
     found, result = final.read(), final.read_result()
     labels = f" ({', '.join(result['labels'])})" if result["labels"] else ""
-    head = f"[bold]{found['study']}[/bold], trial {found['trial']}{labels}: seeds "
+    head = f"[bold]{found['study']}[/bold], trial {found['trial']}{labels}: seed{'s' * (len(result['seeds']) > 1)} "
     console.print(f"\n{head}{', '.join(map(str, result['seeds']))}", soft_wrap=True, highlight=False)
     _line(said(found["values"]))
     console.print(_table(found["figures"]))
@@ -29,10 +30,11 @@ def show(final: FinalFolder) -> None:
 def notes(found: Mapping[str, Any]) -> list[str]:
     """Sentences that belong beside the figures of final.json."""
     tried, before, seen = found["tried"], found["looked_before"], found["test_seen_in_search"]
-    scores = ", ".join(f"{key} {value:.3f}" for key, value in found["objectives"].items())
+    scores = ", ".join(f"{key} {figure(value)}" for key, value in found["objectives"].items())
     said = [
         f"tried: {tried['configurations']} configurations in {tried['trials']} trials; the search scored this one "
-        f"{scores}, which flatters what was chosen for it",
+        f"{scores} with seed {found['searched_seed']}, which flatters what was chosen for it; its run "
+        "is not counted here",
         f"looks at these test recordings before: by {before} other configuration{'s' * (before != 1)}",
     ]
     if seen:
@@ -44,7 +46,8 @@ def notes(found: Mapping[str, Any]) -> list[str]:
 
 
 def _table(figures: Mapping[str, Any]) -> Table:
-    caption = "in brackets: 95 % by resampling speakers; ± standard deviation over folds and seeds"
+    brackets = any(ends for scores in figures.values() for ends in scores["interval"].values())
+    caption = "in brackets: 95 % by resampling speakers; " * brackets + "± standard deviation over folds and seeds"
     table = Table("part", "", "pooled", "over folds and seeds", caption=caption, caption_justify="left")
     for part, scores in figures.items():
         for i, (key, name) in enumerate(NAMES.items()):

@@ -8,7 +8,9 @@ from typing import Protocol
 from optuna.study import Study
 from optuna.trial import Trial, TrialState
 
+from ser_lightning.errors import UserError
 from ser_lightning.runs.folder import RunFolder
+from ser_lightning.sweeps.first_folds import first_fold, settle
 from ser_lightning.sweeps.result import value
 from ser_lightning.sweeps.trial import Begun
 from ser_lightning.training.history import read_history
@@ -18,7 +20,7 @@ class Following(Protocol):
     """What is followed of one trial."""
 
     def tick(self) -> str:
-        """Report what is new; why the trial should be pruned, or nothing."""
+        """Report what is new; why the trial should be stopped, or nothing."""
 
     def close(self, state: TrialState) -> None:
         """The trial has ended so."""
@@ -64,29 +66,46 @@ class Folds:
     has a pruner of its own.
     """
 
-    def __init__(self, begun: Begun, key: str, known: set[int], first: Epochs | None, firsts: Study | None) -> None:
-        self.begun, self.key, self.known, self.first, self.firsts = begun, key, known, first, firsts
+    def __init__(
+        self, begun: Begun, whole: Study, key: str, known: set[int], firsts: Study, first: Epochs | None
+    ) -> None:
+        self.begun, self.whole, self.key, self.known = begun, whole, key, known
+        self.firsts, self.first = firsts, first
 
     def tick(self) -> str:
-        if self.first and not self.begun.runs[0].finished and (why := self.first.tick()):
-            return f"{why} of the first fold"
-        for fold, run in enumerate(self.begun.runs):
-            if run.finished and fold not in self.known:
-                self.known.add(fold)
-                self.begun.claimed.trial.report(value([run], self.key), fold)
-                if self.begun.claimed.trial.should_prune():
-                    return f"pruned by wilcoxon after fold {fold}"
-        return ""
+        try:
+            return self._within_first() or self._between()
+        except UserError as error:  # a result without the number: this trial's end, not the worker's
+            return str(error)
 
     def close(self, state: TrialState) -> None:
-        if self.first is None or self.firsts is None:
-            return
-        finished = self.begun.runs[0].finished
-        values = value([self.begun.runs[0]], self.key) if finished else None
-        ended = (
-            TrialState.COMPLETE if finished else TrialState.PRUNED if state == TrialState.PRUNED else TrialState.FAIL
-        )
-        self.firsts.tell(self.first.trial, values, ended)
+        """A trial that was only let go goes on elsewhere, and its first fold with it."""
+        settle(self.firsts, self.whole)
+
+    def _within_first(self) -> str:
+        if self.first is None:
+            return ""
+        through = self.begun.runs[0].finished
+        why = self.first.tick()
+        if not through:
+            return f"{why} of the first fold" if why else ""
+        while why:  # too late to save anything, but the others are compared with these epochs
+            why = self.first.tick()
+        self.first = None
+        return ""
+
+    def _between(self) -> str:
+        trial, runs = self.begun.claimed.trial, self.begun.runs
+        for fold, run in enumerate(runs):
+            if not run.finished or fold in self.known:
+                continue
+            trial.report(value([run], self.key), fold)
+            self.known.add(fold)
+            if fold == 0:
+                settle(self.firsts, self.whole)
+            if not all(one.finished for one in runs) and trial.should_prune():
+                return f"pruned by wilcoxon after fold {fold}"
+        return ""
 
 
 def follow(begun: Begun, study: Study, key: str, name: str, firsts: Study | None) -> Following:
@@ -98,11 +117,11 @@ def follow(begun: Begun, study: Study, key: str, name: str, firsts: Study | None
     """
     if len(study.directions) > 1:
         return Unreported()
-    trial = begun.claimed.trial
-    known = _reported(study, begun.claimed.number)
+    trial, run = begun.claimed.trial, begun.runs[0]
+    known = _reported(study, trial.number)
     if firsts is None:
-        return Epochs(trial, begun.runs[0], key, name, known)
-    return Folds(begun, key, known, _first(trial, begun.runs[0], firsts, key, name), firsts)
+        return Epochs(trial, run, key, name, known)
+    return Folds(begun, study, key, known, firsts, _first(trial.number, run, firsts, key, name))
 
 
 def _reported(study: Study, number: int) -> set[int]:
@@ -110,8 +129,9 @@ def _reported(study: Study, number: int) -> set[int]:
     return set(study.get_trials(deepcopy=False)[number].intermediate_values)
 
 
-def _first(trial: Trial, run: RunFolder, firsts: Study, key: str, name: str) -> Epochs | None:
+def _first(number: int, run: RunFolder, firsts: Study, key: str, name: str) -> Epochs | None:
     """None where the first fold is finished: another worker, or another trial with these values, had it."""
     if run.finished:
         return None
-    return Epochs(firsts.ask(), run, key, name, set())
+    trial = first_fold(firsts, number)
+    return Epochs(trial, run, key, name, _reported(firsts, trial.number))

@@ -13,6 +13,7 @@ from ser_lightning.config.schema import Config
 from ser_lightning.config.sources import read
 from ser_lightning.errors import ConfigError
 from ser_lightning.files import write_text
+from ser_lightning.sweeps.passwords import without_password
 from ser_lightning.sweeps.settings import StudySettings, study_settings
 from ser_lightning.sweeps.space import Space
 from ser_lightning.sweeps.tree import leaves
@@ -67,15 +68,19 @@ class Frozen:
             raise ConfigError(f"{path}: no frozen study: `{missing[0]}` is missing")
         return cls(**{one.name: tree[one.name] for one in fields(cls)} | {"study": _settings(tree["study"], path)})
 
-    def differences(self, other: "Frozen") -> list[str]:
-        """Which keys differ, with this study's value and the other's; the number of trials may grow."""
+    def changes(self, other: "Frozen") -> dict[str, tuple[Any, Any]]:
+        """This study's value and the other's of each key that differs; the number of trials may grow."""
         mine, theirs = _compared(self), _compared(other)
         keys = [*mine, *(key for key in theirs if key not in mine)]
-        return [
-            f"{key} ({mine.get(key, 'not set')} / {theirs.get(key, 'not set')})"
+        return {
+            key: (mine.get(key, "not set"), theirs.get(key, "not set"))
             for key in keys
             if key not in mine or key not in theirs or mine[key] != theirs[key]
-        ]
+        }
+
+    def differences(self, other: "Frozen") -> list[str]:
+        """`changes` for people."""
+        return [f"{key} ({mine} / {theirs})" for key, (mine, theirs) in self.changes(other).items()]
 
 
 def _settings(tree: dict[str, Any], path: Path) -> StudySettings:
@@ -85,6 +90,8 @@ def _settings(tree: dict[str, Any], path: Path) -> StudySettings:
 def _compared(frozen: Frozen) -> dict[str, Any]:
     study = asdict(frozen.study)
     del study["trials"]
+    if frozen.study.storage is not None:  # a new password is no other place, and none is to be shown
+        study["storage"] = without_password(frozen.study.storage)
     parts = {"study": study, "base": frozen.base, "choices": frozen.choices}
     whole = {f"space.{key}": value for key, value in frozen.space.items()}
     limits = {f"constraints.{key}": value for key, value in frozen.constraints.items()}

@@ -1,9 +1,12 @@
 """Whether a trial's worker lives: its process where that can be asked, else its heartbeat, else its scheduler."""
 
+import json
+import math
 import os
 import shutil
 import subprocess
 import time
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Literal
@@ -18,6 +21,8 @@ NAME = "heartbeat"
 WAITING = ("PENDING", "REQUEUED", "REQUEUE_FED", "REQUEUE_HOLD", "SPECIAL_EXIT", "CONFIGURING", "SUSPENDED", "STOPPED")
 """States of a SLURM job whose processes come back, or go on, by themselves."""
 SQUEUE_SECONDS = 10
+SQUEUE_EVERY = 30.0
+"""Seconds that an answer of the scheduler is believed; a study asks for all its jobs at once."""
 
 
 def write(owner: Owner, run: Path | None, study: str, number: int) -> None:
@@ -50,8 +55,17 @@ def liveness(owner: Owner, run: Path | None, me: Identity, stale: float) -> Live
 def _alive(owner: Owner, run: Path | None, me: Identity, stale: float) -> bool:
     if owner.who and owner.who.place == me.place:
         return owner.who.running
-    ages = [_age(owner.path), *([_age(run / NAME)] if run else [])]
+    # Trials with the same values are one run: what is in its folder may be of another one's worker.
+    ages = [_age(owner.path), *([_age(run / NAME)] if run and _of(owner, run / NAME) else [])]
     return min(ages) <= stale
+
+
+def _of(owner: Owner, beat: Path) -> bool:
+    """Whether a heartbeat in a run's folder is of this owner's process."""
+    try:
+        return Identity.of(json.loads(beat.read_text(encoding="utf-8"))) == owner.who
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
 
 
 def _age(path: Path) -> float:
@@ -75,20 +89,44 @@ def _comes_back(owner: Owner) -> bool:
     stopping. A scheduler that does not answer is taken for one that has the job: its own worker takes the trial up
     again, and two at work on one run would be worse than a wait.
     """
-    state = job_state(owner.who.job if owner.who else "")
+    state = _scheduler.state(owner.who.job if owner.who else "")
     return state is None or state in WAITING or (owner.requeued and state != "")
 
 
-def job_state(job: str) -> str | None:
-    """The state of a SLURM job; empty where it is over or there is no SLURM, None where the scheduler is silent."""
+class Scheduler:
+    """The states of the SLURM jobs that were ever asked for, refreshed by one call every `SQUEUE_EVERY`.
+
+    One that is over stays so and is not asked for again.
+    """
+
+    def __init__(self) -> None:
+        self._states: dict[str, str | None] = {}
+        self._asked = -math.inf
+
+    def state(self, job: str) -> str | None:
+        """A job's state; empty where it is over or there is no SLURM, None where the scheduler is silent."""
+        old = time.monotonic() - self._asked >= SQUEUE_EVERY
+        if job not in self._states or (old and self._states[job] != ""):
+            self._states |= _states([*(one for one, state in self._states.items() if state != "" and one != job), job])
+            self._asked = time.monotonic()
+        return self._states[job]
+
+
+_scheduler = Scheduler()
+
+
+def _states(jobs: Sequence[str]) -> dict[str, str | None]:
     squeue = shutil.which("squeue")
     if squeue is None:
-        return ""
-    command = [squeue, "--noheader", "--format=%T", f"--jobs={job}"]
+        return dict.fromkeys(jobs, "")
+    command = [squeue, "--noheader", "--format=%A %T", f"--jobs={','.join(jobs)}"]
     try:
         told = subprocess.run(command, capture_output=True, text=True, check=False, timeout=SQUEUE_SECONDS)
     except (OSError, subprocess.TimeoutExpired):
-        return None
+        return dict.fromkeys(jobs, None)
+    found = dict(line.split()[:2] for line in told.stdout.splitlines() if len(line.split()) > 1)
     if told.returncode and "nvalid job id" not in told.stderr:
-        return None
-    return told.stdout.split()[0] if told.stdout.strip() else ""
+        return dict.fromkeys(jobs, None)
+    if told.returncode and len(jobs) > 1:  # one that is long over; some versions then say nothing of the others
+        return {job: state for one in jobs for job, state in _states([one]).items()}
+    return {job: found.get(job, "") for job in jobs}

@@ -9,6 +9,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Self
 
+from ser_lightning.runs.scheduler import allocation
+
 DEAD_STATES = ("Z", "X")
 """States of /proc/PID/stat: a zombie does no work, though its number is still taken."""
 
@@ -30,8 +32,8 @@ class Identity:
     @classmethod
     def here(cls) -> Self:
         """This process."""
-        pid, job = os.getpid(), os.environ.get("SLURM_JOB_ID", "")
-        return cls(socket.gethostname(), place(), pid, process_start(pid) or "", job)
+        pid, here = os.getpid(), allocation()
+        return cls(socket.gethostname(), place(), pid, process_start(pid) or "", here.job if here else "")
 
     @classmethod
     def of(cls, values: Mapping[str, Any]) -> Self:

@@ -59,15 +59,24 @@ class Owners:
             return Owner(path, turn, None, deaths=turn)
 
     def succeed(self, number: int, last: Owner | None) -> Owner | None:
-        """Become the owner after `last`; None if somebody else did."""
+        """Become the owner after `last`; None if somebody else did.
+
+        Raises:
+            OSError: the folder cannot be written; nothing is left there.
+        """
         turn = last.turn + 1 if last else 0
         deaths = last.deaths + (not last.left) if last else 0
         mine = Owner(self._path(number, turn), turn, self.me, deaths)
         try:
-            with mine.path.open("x", encoding="utf-8") as file:
-                file.write(json.dumps(_told(mine)))
+            file = mine.path.open("x", encoding="utf-8")
         except FileExistsError:
             return None
+        try:
+            with file:
+                file.write(json.dumps(_told(mine)))
+        except OSError:  # a full disk: a file that names nobody would keep the trial from everybody
+            mine.path.unlink(missing_ok=True)
+            raise
         return mine
 
     def holds(self, mine: Owner) -> bool:

@@ -30,6 +30,11 @@ class Range:
         low, high, step = self.distribution.low, self.distribution.high, self.distribution.step
         return list(dict.fromkeys([low, high, low if step is None else min(low + step, high)]))
 
+    @property
+    def endless(self) -> bool:
+        """Whether its values cannot be counted."""
+        return isinstance(self.distribution, FloatDistribution) and self.distribution.step is None
+
     def suggest(self, trial: BaseTrial) -> Any:
         d = self.distribution
         if isinstance(d, IntDistribution):

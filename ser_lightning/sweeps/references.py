@@ -56,7 +56,9 @@ def _check_known(name: str, key: str, base: Mapping[str, Any], trees: list[Mappi
         raise ConfigError(f"space.{name}: the group {key} is not searched; ask for its {key}.name")
     if not any(has(tree, key) for tree in trees):
         known = {leaf for tree in trees for leaf, _ in leaves(tree)}
-        raise ConfigError(f"space.{name}: `{key}` is neither searched nor in the base{hint(key, known)}")
+        section = key.partition(".")[0]
+        near = {leaf for leaf in known if leaf.startswith(f"{section}.")} or {leaf.partition(".")[0] for leaf in known}
+        raise ConfigError(f"space.{name}: `{key}` is neither searched nor in the base{hint(key, sorted(near))}")
 
 
 def _check_taken(name: str, key: str, allowed: tuple[Any, ...], source: Parameter | None) -> None:

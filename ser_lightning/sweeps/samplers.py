@@ -84,6 +84,8 @@ def pruner(settings: StudySettings) -> BasePruner:
 
 
 def _pruner(where: str, settings: Mapping[str, Any]) -> BasePruner:
+    if not isinstance(settings, Mapping):
+        raise ConfigError(f"{where} is a mapping, such as {{name: median}}")
     name, given = _named(where.rpartition(".")[2], settings, PRUNERS)
     wrapped = {}
     if name == "patient":

@@ -12,7 +12,7 @@ from omegaconf.errors import OmegaConfBaseException
 from ser_lightning.config.components import hint
 from ser_lightning.config.overrides import parse, value
 from ser_lightning.errors import ConfigError
-from ser_lightning.sweeps.measure import check_measure
+from ser_lightning.sweeps.measure import check_unseen
 
 ON_COMMAND_LINE = ("trials", "name", "storage")
 """Settings that `study.KEY=...` overrides; the others would make it another study."""
@@ -47,7 +47,10 @@ class StudySettings:
     trials: int = 20
     """Trials in all, over all workers and starts."""
     storage: str | None = None
-    """null: journal.log in the study's folder; or the URL of a database, or grpc://host:port."""
+    """null: journal.log in the study's folder; or the URL of a database, or grpc://host:port.
+
+    Workers read it from study.yaml. A password in it closes the study's folder to other users; ~/.pgpass or PGPASSWORD
+    on every node (MySQL: `?read_default_file=`) keep it out of files and lists of processes altogether."""
     objectives: dict[str, Direction] = field(default_factory=lambda: {"validation.uar": "maximize"})
     """Dotted keys of a run's result, each with maximize or minimize; several have a Pareto front."""
     sampler: dict[str, Any] = field(default_factory=lambda: {"name": "tpe", "seed": 0})
@@ -125,7 +128,7 @@ def _check_objectives(found: StudySettings, place: str) -> None:
     if not found.objectives:
         raise ConfigError(f"{place}: study.objectives: give at least one, such as validation.uar: maximize")
     for key, direction in found.objectives.items():
-        check_measure(key, f"{place}: study.objectives")
+        check_unseen(key, f"{place}: study.objectives")
         if direction not in get_args(Direction):
             raise ConfigError(f"{place}: study.objectives.{key}={direction}: must be maximize or minimize")
     for key in ("sampler", "pruner"):

@@ -1,7 +1,10 @@
 """Where a study's trials are kept: a journal in its folder, a database, or Optuna's gRPC proxy."""
 
 import warnings
+from functools import partial
+from importlib import import_module
 from pathlib import Path
+from typing import Any, cast
 from urllib.parse import urlsplit
 
 from optuna.exceptions import ExperimentalWarning
@@ -11,14 +14,19 @@ from optuna.storages.journal import JournalFileBackend
 from ser_lightning.errors import ConfigError, UserError
 from ser_lightning.sweeps.database import open_database
 from ser_lightning.sweeps.lock import SharedLock
+from ser_lightning.sweeps.outage import Patient
 
 PATIENCE = 10.0
-"""Seconds that a server has to answer."""
+"""Seconds that a server has to answer at the start."""
+ANSWER = 30.0
+"""Seconds that a proxy has to answer each call: less than `study.stale`, as no heartbeat is written meanwhile."""
 JOURNAL = "journal.log"
 
 
 def open_storage(url: str | None, folder: Path) -> BaseStorage:
     """The storage that `study.storage` names; None is the journal in the study's folder, which is made.
+
+    Once open it may go away for a while: its calls wait for it, as `outage.Patient` says.
 
     Raises:
         ConfigError: the URL is malformed, or names a database that workers cannot share.
@@ -31,10 +39,11 @@ def open_storage(url: str | None, folder: Path) -> BaseStorage:
     return open_database(url)
 
 
-def _journal(path: Path) -> JournalStorage:
+def _journal(path: Path) -> BaseStorage:
     path.parent.mkdir(parents=True, exist_ok=True)
     # Optuna asks a lock for `acquire` and `release`; the base class that says so is private.
-    return JournalStorage(JournalFileBackend(str(path), lock_obj=_JournalLock(path)))  # type: ignore[arg-type]
+    journal = JournalStorage(JournalFileBackend(str(path), lock_obj=_JournalLock(path)))  # type: ignore[arg-type]
+    return cast(BaseStorage, Patient(journal, f"study.storage: the journal {path}", (OSError,)))
 
 
 class _JournalLock(SharedLock):
@@ -65,7 +74,7 @@ def _drop_torn_end(path: Path) -> None:
             file.truncate(file.read().rfind(b"\n") + 1)
 
 
-def _proxy(url: str) -> GrpcStorageProxy:
+def _proxy(url: str) -> BaseStorage:
     parts = urlsplit(url)
     try:
         host, port = parts.hostname, parts.port
@@ -78,6 +87,7 @@ def _proxy(url: str) -> GrpcStorageProxy:
             warnings.simplefilter("ignore", ExperimentalWarning)
             proxy = GrpcStorageProxy(host=host, port=port)
             proxy.wait_server_ready(timeout=PATIENCE)
+            fails = import_module("grpc").RpcError
     except ImportError as error:
         raise UserError("study.storage: grpc:// needs the Python package `grpcio`: pip install grpcio") from error
     except ConnectionError as error:
@@ -85,4 +95,21 @@ def _proxy(url: str) -> GrpcStorageProxy:
             f"study.storage: no gRPC proxy answers at {host}:{port} within {PATIENCE:g} s; start it there "
             "(optuna.storages.run_grpc_proxy_server), or correct host and port"
         ) from error
-    return proxy
+    # Optuna sets no deadline: a call to a machine that has vanished would never end.
+    proxy._stub = proxy._cache.grpc_client = _Deadline(proxy._stub)  # type: ignore[assignment]
+    return cast(BaseStorage, Patient(proxy, f"study.storage: the gRPC proxy at {host}:{port}", (fails,), _said))
+
+
+class _Deadline:
+    """A gRPC stub whose calls end within `ANSWER`."""
+
+    def __init__(self, stub: object) -> None:
+        self._stub = stub
+
+    def __getattr__(self, name: str) -> Any:
+        return partial(getattr(self._stub, name), timeout=ANSWER)
+
+
+def _said(error: Any) -> str:
+    """What a gRPC error is about, on one line."""
+    return f"{error.code().name}: {' '.join(str(error.details()).split())}"

@@ -1,6 +1,5 @@
 """A study is a folder and Optuna's record of its trials; both are made together, and found again together."""
 
-import re
 import uuid
 from pathlib import Path
 
@@ -10,10 +9,14 @@ from optuna.study import Study
 from optuna.trial import TrialState, create_trial
 
 from ser_lightning.config.components import hint
+from ser_lightning.console import console
 from ser_lightning.errors import ConfigError, UserError
 from ser_lightning.files import write_text
+from ser_lightning.sweeps.changes import refused
 from ser_lightning.sweeps.frozen import Frozen
 from ser_lightning.sweeps.lock import SharedLock, holding
+from ser_lightning.sweeps.parameters import Scalar
+from ser_lightning.sweeps.passwords import has_password, without_password
 from ser_lightning.sweeps.samplers import pruner, sampler
 from ser_lightning.sweeps.storage import JOURNAL, open_storage
 
@@ -57,7 +60,7 @@ def open_study(folder: StudyFolder, frozen: Frozen | None = None, changed: bool 
     while asking for a new one may go past the total when several ask at once.
 
     Args:
-        changed: accept another base or search space than the study began with.
+        changed: accept another base or search space than the study began with, as far as `refused` does not object.
 
     Raises:
         ConfigError: `frozen` differs from what the study began with, or has fewer trials; the name is taken in the
@@ -71,12 +74,15 @@ def open_study(folder: StudyFolder, frozen: Frozen | None = None, changed: bool 
         known = Frozen.read(folder.frozen) if folder.frozen.exists() else None
         if frozen and known:
             _check_same(folder, known, frozen, changed)
+        if frozen and has_password(frozen.study.storage):
+            _close(folder)
         now = frozen or known
         assert now is not None  # one of the two: checked above
         storage = open_storage(now.study.storage, folder.path)
         study = _loaded(folder, now, storage) if known else _made(folder, now, storage)
         if frozen:
             _check_directions(study, now)
+            _new_points(study, now)  # nothing is written for a study whose points have no room
             frozen.write(folder.frozen)
         if study.user_attrs.get(TRIALS) != now.study.trials:
             _fill(study, now)
@@ -89,15 +95,27 @@ def _check_same(folder: StudyFolder, known: Frozen, frozen: Frozen, changed: boo
             f"study.trials={frozen.study.trials}: {folder.path} has {known.study.trials} trials already; "
             "their number can only grow"
         )
+    if found := list(refused(known, frozen)):
+        raise ConfigError(
+            f"{folder.path} cannot go on with another {'; '.join(found)}; "
+            "resume it with what it began with, or choose another study.name"
+        )
     if not changed and (found := known.differences(frozen)):
         raise ConfigError(
-            f"{folder.path} began with something else: {_without_password('; '.join(found))}; "
-            "resume it with what it began with, or choose another study.name"
+            f"{folder.path} began with something else: {'; '.join(found)}; resume it with what it began with, choose "
+            "another study.name, or go on all the same with changed=true"
         )
 
 
-def _without_password(text: str) -> str:
-    return re.sub(r"(://[^\s:/@]*):[^\s/]*@", r"\1:***@", text)
+def _close(folder: StudyFolder) -> None:
+    folder.path.chmod(0o700)
+    console.print(
+        f"study.storage has a password, which {folder.frozen} keeps: the folder is closed to other users now; "
+        "~/.pgpass or PGPASSWORD would keep it out of files and of lists of processes",
+        style="yellow",
+        markup=False,
+        soft_wrap=True,
+    )
 
 
 def _made(folder: StudyFolder, frozen: Frozen, storage: BaseStorage) -> Study:
@@ -152,7 +170,7 @@ def _loaded(folder: StudyFolder, frozen: Frozen, storage: BaseStorage) -> Study:
 
 
 def _storage(frozen: Frozen) -> str:
-    return _without_password(frozen.study.storage or JOURNAL)
+    return without_password(frozen.study.storage) if frozen.study.storage else JOURNAL
 
 
 def _check_directions(study: Study, frozen: Frozen) -> None:
@@ -164,20 +182,25 @@ def _check_directions(study: Study, frozen: Frozen) -> None:
         )
 
 
-def _fill(study: Study, frozen: Frozen) -> None:
-    """Let trials wait until there are as many as there should be, starting points first, none of them twice."""
-    total = frozen.study.trials
+def _new_points(study: Study, frozen: Frozen) -> list[dict[str, Scalar]]:
+    """Starting points that are no trial yet, none of them twice."""
     points = [frozen.searched.fixed(point) for point in frozen.start]
     known = study.get_trials(deepcopy=False)
     tried = [trial.user_attrs.get(START) for trial in known]
     new = [point for i, point in enumerate(points) if point not in tried and point not in points[:i]]
-    room = total - len(known)
+    room = frozen.study.trials - len(known)
     if len(new) > room:
         raise ConfigError(
-            f"start: {len(new)} starting points to try, and study.trials={total} leaves room for {room}; raise it"
+            f"start: {len(new)} starting points to try, and study.trials={frozen.study.trials} leaves room for {room}; "
+            "raise it"
         )
-    for point in new:
+    return new
+
+
+def _fill(study: Study, frozen: Frozen) -> None:
+    """Let trials wait until there are as many as there should be, starting points first."""
+    for point in _new_points(study, frozen):
         study.enqueue_trial(point, user_attrs={START: point})
-    for _ in range(room - len(new)):
+    for _ in range(frozen.study.trials - len(study.get_trials(deepcopy=False))):
         study.add_trial(create_trial(state=TrialState.WAITING))
-    study.set_user_attr(TRIALS, total)
+    study.set_user_attr(TRIALS, frozen.study.trials)

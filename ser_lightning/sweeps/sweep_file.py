@@ -1,5 +1,6 @@
 """Reading a sweep file: found, completed with the command line's words, checked and frozen."""
 
+import difflib
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
@@ -38,6 +39,8 @@ def read_sweep(name: str, words: Sequence[str] = (), conf: str | None = None) ->
     base = [*_strings(tree.get("base", []), path), *given]
     written = {"name": path.stem} | _mapping(tree, "study", path)
     space = _mapping(tree, "space", path)
+    if not space:
+        raise ConfigError(f"{path}: `space` is empty: give the keys to search")
     frozen = Frozen(
         study_settings(written, own, str(path)),
         _absolute(asdict(compose(base, conf).config)),
@@ -65,7 +68,9 @@ def find(name: str) -> Path:
     given = Path(file)
     if given.stem in known and str(given.parent) in (".", "sweeps"):
         return known[given.stem]
-    raise ConfigError(f"no sweep file {name}; packaged: {', '.join(known)}")
+    close = difflib.get_close_matches(given.stem, known, n=1)
+    meant = f"; did you mean `{close[0]}`?" if close else ""
+    raise ConfigError(f"no sweep file {name}{meant}; packaged: {', '.join(known)}")
 
 
 def packaged() -> dict[str, Path]:

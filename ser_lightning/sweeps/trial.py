@@ -15,6 +15,7 @@ from ser_lightning.runs.corpus import scan_corpus
 from ser_lightning.runs.folder import RunFolder
 from ser_lightning.runs.outcome import find_device
 from ser_lightning.runs.prepare import Prepared
+from ser_lightning.runs.scheduler import one_host
 from ser_lightning.runs.slots import Job
 from ser_lightning.runs.train import make_learner
 from ser_lightning.sweeps.child import train_all
@@ -45,6 +46,7 @@ class Preparation:
     def __init__(self, frozen: Frozen) -> None:
         self.frozen = frozen
         base = bind(frozen.base, "the study's base")
+        one_host(base.training)
         self.device, self.ranks = find_device(base.training), base.training.devices
         self._corpora: dict[str, Corpus] = {}
         self._corpus(base)  # before a trial is claimed, whose heartbeat a long scan would let go stale
@@ -78,7 +80,8 @@ class Preparation:
         if most is None:
             return
         count = make_learner(prepared).parameters
-        claimed.trial.set_constraint(PARAMETERS, count - most)
+        if PARAMETERS not in claimed.trial.constraints:  # by the worker that had it before
+            claimed.trial.set_constraint(PARAMETERS, count - most)
         if count > most:
             raise OverBudgetError(f"{count:,} parameters, more than {most:,.0f}")
 

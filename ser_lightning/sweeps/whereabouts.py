@@ -2,9 +2,8 @@
 
 import shlex
 
-from sqlalchemy import make_url
-
 from ser_lightning.sweeps.frozen import Frozen
+from ser_lightning.sweeps.passwords import without_password
 from ser_lightning.sweeps.study import StudyFolder
 
 PROXY = "grpc:"
@@ -13,9 +12,7 @@ PROXY = "grpc:"
 def where(frozen: Frozen, folder: StudyFolder) -> str:
     """The journal's file, or the URL of the database or proxy."""
     url = frozen.study.storage
-    if url is None:
-        return str(folder.journal)
-    return url if url.startswith(PROXY) else make_url(url).render_as_string(hide_password=True)
+    return str(folder.journal) if url is None else without_password(url)
 
 
 def dashboard(frozen: Frozen, folder: StudyFolder) -> str | None:

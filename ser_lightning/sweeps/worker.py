@@ -1,12 +1,15 @@
 """A worker: claims trials, runs each as a child, follows it, and tells the study how it ended."""
 
-from collections.abc import Iterator
+import re
+import signal
+from collections.abc import Iterator, Sequence
 
 from optuna.study import Study
 from optuna.trial import TrialState
 
-from ser_lightning.errors import UserError
-from ser_lightning.runs.endings import FINISHED, MEMORY, STOPPED
+from ser_lightning.errors import StoppedError, UserError
+from ser_lightning.runs.endings import FAILED, FINISHED, MEMORY, STOPPED
+from ser_lightning.runs.folder import RunFolder
 from ser_lightning.runs.launcher import tail
 from ser_lightning.runs.lock import forget
 from ser_lightning.runs.slots import Job, Slots, environments
@@ -15,10 +18,16 @@ from ser_lightning.sweeps.claims import Claimed, Claims
 from ser_lightning.sweeps.following import Following, follow
 from ser_lightning.sweeps.frozen import Frozen
 from ser_lightning.sweeps.limits import resident
+from ser_lightning.sweeps.outage import meanwhile
 from ser_lightning.sweeps.result import value
+from ser_lightning.sweeps.retention import forget_state
+from ser_lightning.sweeps.study import TRIALS
 from ser_lightning.sweeps.track import Tracker
 from ser_lightning.sweeps.trial import PARAMETERS, Begun, OverBudgetError, Preparation
-from ser_lightning.training.stopping import StoppedError, StopRequest, on_signals
+from ser_lightning.training.stopping import StopRequest, on_signals
+
+WORDS = 200
+"""Most characters of a log that a reason repeats."""
 
 
 class TiredError(UserError):
@@ -51,6 +60,8 @@ class Worker:
         """Why this worker asked a trial's job to stop."""
         self.failed: list[str] = []
         """Reasons of the trials that failed since the last that did not."""
+        self.progressed = False
+        """Whether an epoch of any trial has ended here."""
         self.slots = Slots(environments(self.preparation.device, jobs, self.preparation.ranks), stop, self)
 
     def work(self) -> None:
@@ -59,15 +70,19 @@ class Worker:
         Raises:
             TiredError: `study.failures` trials in a row failed for one reason.
             StoppedError: it was asked to stop; what ran goes on when a worker is started again.
+            UserError: the storage, or the study's folder, has been away for long; what ran goes on likewise.
         """
+        studies = [self.claims.study, *([self.firsts] if self.firsts else [])]
         try:
-            with on_signals(self.stop), self.board:
+            with on_signals(self.stop), meanwhile(studies, self._meanwhile), self.board:
                 self.slots.work(self._coming())
         finally:
             for number in self.claims.held:  # nobody else would take what a living process has
-                self.claims.leave(number)
+                self.claims.leave(number, self._requeued)
         if self.stop.reason:
-            raise StoppedError(self.stop.reason, self.stop.exit_code)
+            error = StoppedError(self.stop.reason, self.stop.exit_code)
+            error.progressed, error.requeues = self.progressed, not self.claims.held_beside()
+            raise error
         if self._tired:
             raise TiredError(
                 f"{len(self.failed)} trials in a row ended with: {self.failed[-1]}; mend that, then start the same "
@@ -80,6 +95,7 @@ class Worker:
     def tick(self) -> None:
         """Heartbeats, reports, and reasons to stop a trial."""
         lost = self.claims.beat()
+        self._end_too_big()
         for name, (begun, following) in self.running.items():
             if name not in self.asked and (why := self._why_stop(begun, following, lost)):
                 self.asked[name] = why
@@ -90,6 +106,9 @@ class Worker:
         """Tell the study; a trial that another worker took over is left to it."""
         begun, following = self.running.pop(job.name)
         asked = self.asked.pop(job.name, "")
+        self.progressed |= any(run.advanced for run in begun.runs)
+        if self.slots.abandoned:
+            return  # this worker fails, maybe for its storage: what it has is let go
         if not self.claims.owns(begun.claimed.number):
             following.close(TrialState.FAIL)
             return
@@ -97,12 +116,14 @@ class Worker:
             following.tick()
             state = self._complete(begun)
         elif reason == STOPPED and not asked:
-            self.claims.leave(begun.claimed.number)
+            self.claims.leave(begun.claimed.number, self._requeued)
             state = TrialState.FAIL
         elif asked.startswith("pruned"):
-            state = self._tell(begun.claimed, TrialState.PRUNED, asked)
+            state = self._tell(begun.claimed, TrialState.PRUNED, asked, runs=begun.runs)
         else:
-            state = self._tell(begun.claimed, TrialState.FAIL, asked or reason, "\n".join(tail(job.log)))
+            lines = tail(job.log)
+            why = asked or _with_words(reason, lines)
+            state = self._tell(begun.claimed, TrialState.FAIL, why, "\n".join(lines), begun.runs)
         following.close(state)
         if self.tracker:
             self.tracker.ended(begun.claimed.number, begun.runs)
@@ -138,38 +159,81 @@ class Worker:
         return begun
 
     def _elsewhere(self) -> bool:
-        states = (TrialState.RUNNING, TrialState.WAITING)
-        return bool(self.claims.study.get_trials(deepcopy=False, states=states))
+        study, states = self.claims.study, (TrialState.RUNNING, TrialState.WAITING)
+        total = study.user_attrs[TRIALS]
+        return any(trial.number < total for trial in study.get_trials(deepcopy=False, states=states))
+
+    def _meanwhile(self) -> None:
+        """While the storage is away: what needs no storage goes on."""
+        for number in self.claims.held:
+            self.claims.pulse(number)
+        self._end_too_big()
+        self.slots.pass_on_stop()
+        if self.stop.reason and not self.slots.alive:
+            raise StoppedError(self.stop.reason, self.stop.exit_code)
+
+    def _end_too_big(self) -> None:
+        most = self.frozen.study.memory
+        if most is None:
+            return
+        for name, (begun, _) in self.running.items():
+            if name not in self.asked and resident(self.slots.pid(begun.job)) > most:
+                # No figure of what it held: reasons in a row are compared.
+                self.asked[name] = f"{MEMORY} (more than study.memory={most} MiB)"
+                self.slots.end(begun.job, at_once=True)  # with time to stop it would eat the machine
 
     def _why_stop(self, begun: Begun, following: Following, lost: list[int]) -> str:
         if begun.claimed.number in lost:
             return "taken over by another worker"
-        most = self.frozen.study.memory
-        if most is not None and resident(self.slots.pid(begun.job)) > most:
-            return f"{MEMORY} (more than study.memory={most} MiB)"  # no figure: reasons in a row are compared
         return following.tick()
 
     def _complete(self, begun: Begun) -> TrialState:
         try:
             for key, most in self.frozen.constraints.items():
-                if key != PARAMETERS:
+                if key not in (PARAMETERS, *begun.claimed.trial.constraints):
                     begun.claimed.trial.set_constraint(key, value(begun.runs, key) - most)
             values = [value(begun.runs, key) for key in self.frozen.study.objectives]
         except UserError as error:
-            return self._tell(begun.claimed, TrialState.FAIL, str(error))
+            return self._tell(begun.claimed, TrialState.FAIL, str(error), runs=begun.runs)
         self.claims.finish(begun.claimed, TrialState.COMPLETE, values)
         self.failed.clear()
         return TrialState.COMPLETE
 
-    def _tell(self, claimed: Claimed, state: TrialState, reason: str, log_end: str = "") -> TrialState:
+    def _tell(
+        self,
+        claimed: Claimed,
+        state: TrialState,
+        reason: str,
+        log_end: str = "",
+        runs: Sequence[RunFolder] = (),
+    ) -> TrialState:
         if not self.claims.finish(claimed, state, None, reason, log_end):
             return state
+        for run in runs:
+            forget_state(run)
         if state == TrialState.FAIL:
-            self.failed = [*self.failed, reason] if self.failed[-1:] == [reason] else [reason]
+            same = bool(self.failed) and _kind(self.failed[-1]) == _kind(reason)
+            self.failed = [*self.failed, reason] if same else [reason]
         else:
             self.failed.clear()
         return state
 
     @property
+    def _requeued(self) -> bool:
+        """Whether this worker's job will have itself started again."""
+        return self.stop.exit_code == 128 + signal.SIGUSR1
+
+    @property
     def _tired(self) -> bool:
         return len(self.failed) >= self.frozen.study.failures
+
+
+def _with_words(reason: str, log: Sequence[str]) -> str:
+    """The reason, of an exception without a name of its own with the last that its process said."""
+    words = next((line.strip() for line in reversed(log) if line.strip()), "")
+    return f"{reason}: {words[:WORDS]}" if reason == FAILED and words else reason
+
+
+def _kind(reason: str) -> str:
+    """What reasons in a row are compared by: without paths and figures, which are those of the trial."""
+    return re.sub(r"\d[\d.,]*(e[+-]?\d+)?", "0", re.sub(r"\S*/\S*", "/", reason))

@@ -82,6 +82,10 @@ def _range(key: str, when: Conditions, written: Mapping[str, Any], form: str) ->
         )
     if not isinstance(log, bool) or not (step is None or _number(step)):
         raise ConfigError(f"space.{key}: `step` is a number and `log` true or false")
+    if log and (step is not None or ends[0] <= 0):
+        raise ConfigError(f"space.{key}: a logarithmic range takes no `step`, and both its ends are above 0")
+    if ends[0] > ends[1]:
+        raise ConfigError(f"space.{key}: {form} is {label(ends)}; the least value comes first")
     if form == "int" and not all(isinstance(one, int) for one in (*ends, step or 1)):
         raise ConfigError(f"space.{key}: an int range and its step are whole numbers; write float: {label(ends)}")
     try:

@@ -10,11 +10,14 @@ import pytest
 import torch
 
 from ser_lightning.errors import UserError
+from ser_lightning.runs import shares
 from ser_lightning.runs.endings import CODES, code_of, reason
 from ser_lightning.runs.launcher import tail
-from ser_lightning.runs.slots import Job, Slots, environments
+from ser_lightning.runs.slots import PATIENCE, Job, Slots, environments
 from ser_lightning.training.module import NonFiniteLossError
 from ser_lightning.training.stopping import StopRequest
+
+DEAF = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('deaf', flush=True); time.sleep(60)"
 
 
 class Seen:
@@ -99,10 +102,7 @@ def test_one_is_asked_to_stop_and_jobs_may_come_later(tmp_path: Path) -> None:
 
 def test_one_that_does_not_stop_when_asked_is_killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("ser_lightning.runs.slots.PATIENCE", 1.0)
-    deaf = (
-        "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('deaf', flush=True); time.sleep(60)"
-    )
-    (job,) = jobs(tmp_path, {"deaf": deaf})
+    (job,) = jobs(tmp_path, {"deaf": DEAF})
     seen = Seen()
     slots = Slots([dict(os.environ)], StopRequest(), seen)
 
@@ -132,13 +132,30 @@ def test_what_a_failing_watcher_leaves_is_stopped_not_killed(tmp_path: Path) -> 
     assert seen.reasons == {"job": "stopped"}
 
 
-def test_a_slot_has_its_environment_and_share_of_cores(tmp_path: Path) -> None:
+def test_a_slot_has_its_environment_and_share_of_cores(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shares, "FOLDER", tmp_path / "shares")
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    monkeypatch.setattr(shares, "mine", lambda: list(range(7)))
     outer = [os.environ | {"SLOT": "left"}, os.environ | {"SLOT": "right"}]
     code = "import os, time, torch; print(os.environ['SLOT'], torch.get_num_threads()); time.sleep(1)"
     Slots(outer, StopRequest(), Seen()).work(iter(jobs(tmp_path, {"a": code, "b": code})))
-    share = max(1, len(os.sched_getaffinity(0)) // 2)
     found = [tail(tmp_path / f"{name}.log") for name in "ab"]
-    assert sorted(found) == [[f"left {share}"], [f"right {share}"]]
+    assert sorted(found) == [["left 3"], ["right 3"]]
+
+
+def test_one_is_killed_at_once_where_time_would_do_harm(tmp_path: Path) -> None:
+    (job,) = jobs(tmp_path, {"deaf": DEAF})
+
+    class Killing(Seen):
+        def tick(self) -> None:
+            if "deaf" in tail(job.log) and job.name not in slots.asked:
+                slots.end(job, at_once=True)
+
+    seen, began = Killing(), time.monotonic()
+    slots = Slots([dict(os.environ)], StopRequest(), seen)
+    slots.work(iter([job]))
+    assert seen.reasons == {"deaf": "stopped"}
+    assert time.monotonic() - began < PATIENCE / 2
 
 
 def test_a_log_s_end_is_of_the_last_process(tmp_path: Path) -> None:

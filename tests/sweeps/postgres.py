@@ -51,14 +51,35 @@ def server() -> Iterator[str]:
         shutil.chown(data, user)
     try:
         _run([tools / "initdb", "-D", data, "-U", USER, "--auth=trust", "--no-sync", "--no-locale", "-E", "UTF8"], user)
-        options = f"-c listen_addresses='' -c unix_socket_directories={folder} -c fsync=off"
-        _run([tools / "pg_ctl", "-D", data, "-w", "-t", "60", "-l", folder / "log", "-o", options, "start"], user)
+        start(url := f"postgresql+psycopg://{USER}@/postgres?host={folder}")
         try:
-            yield f"postgresql+psycopg://{USER}@/postgres?host={folder}"
+            yield url
         finally:
-            _run([tools / "pg_ctl", "-D", data, "-m", "immediate", "stop"], user)
+            stop(url)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def start(url: str) -> None:
+    """Start the server of `server` again, as it was."""
+    folder = _folder(url)
+    options = f"-c listen_addresses='' -c unix_socket_directories={folder} -c fsync=off"
+    _control(folder, "-w", "-t", "60", "-l", folder / "log", "-o", options, "start")
+
+
+def stop(url: str) -> None:
+    """Let it vanish: nobody is told, and nothing is finished."""
+    _control(_folder(url), "-m", "immediate", "stop")
+
+
+def _folder(url: str) -> Path:
+    return Path(url.partition("?host=")[2])
+
+
+def _control(folder: Path, *words: object) -> None:
+    tools = binaries()
+    assert tools is not None
+    _run([tools / "pg_ctl", "-D", folder / "data", *words], unprivileged())
 
 
 def _run(command: list[object], user: str | None) -> None:

@@ -18,7 +18,8 @@ from typing import Any
 import pytest
 from optuna.trial import TrialState
 
-from ser_lightning.sweeps import heartbeat
+from ser_lightning.errors import UserError
+from ser_lightning.sweeps import heartbeat, outage, owners
 from ser_lightning.sweeps.claims import Claims
 from ser_lightning.sweeps.frozen import Frozen
 from ser_lightning.sweeps.identity import Identity, place, process_start
@@ -329,6 +330,7 @@ def squeue(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], N
     def answers(answer: str) -> None:
         (folder / "squeue").write_text(SQUEUE.format(folder=folder, answer=answer), encoding="utf-8")
         (folder / "squeue").chmod(0o755)
+        monkeypatch.setattr(heartbeat, "_scheduler", heartbeat.Scheduler())
 
     return answers
 
@@ -342,9 +344,9 @@ def test_a_trial_whose_job_is_queued_is_not_dead(
     (trial,) = near.study.trials
     monkeypatch.setattr(heartbeat, "SQUEUE_SECONDS", 0.5)
     for answer, liveness in [
-        ("echo PENDING", "queued"),
-        ("echo REQUEUED", "queued"),
-        ("echo RUNNING", "dead"),
+        ("echo 4711 PENDING", "queued"),
+        ("echo 4711 REQUEUED", "queued"),
+        ("echo 4710 PENDING; echo 4711 RUNNING; echo 4712 PENDING", "dead"),  # of an array all tasks are told
         ("exit 0", "dead"),
         ("echo 'slurm_load_jobs error: Invalid job id specified' >&2; exit 1", "dead"),
         ("echo 'Unable to contact slurm controller' >&2; exit 1", "queued"),
@@ -353,7 +355,7 @@ def test_a_trial_whose_job_is_queued_is_not_dead(
         squeue(answer)
         assert near.liveness(trial) == liveness, answer
     assert "--jobs=4711" in (tmp_path / "bin" / "asked").read_text()
-    squeue("echo PENDING")
+    squeue("echo 4711 PENDING")
     assert near.claim() is None
     again = join(replace(HERE, job="4711"), trials=1)  # the same job, started again
     claimed = again.claim()
@@ -366,7 +368,7 @@ def test_a_job_that_is_requeued_finds_its_trial_again(join: Join, squeue: Callab
     assert stopping.claim() is not None
     stopping.leave(0, requeued=True)
     near = join(trials=2)
-    squeue("echo COMPLETING")
+    squeue("echo 4711 COMPLETING")
     claimed = near.claim()
     assert claimed is not None
     assert claimed.number == 1
@@ -377,11 +379,145 @@ def test_a_job_that_is_requeued_finds_its_trial_again(join: Join, squeue: Callab
     assert (adopted.number, adopted.trial.user_attrs["adoptions"]) == (0, 0)
 
 
+def test_the_scheduler_is_asked_seldom_and_for_all_jobs_at_once(
+    squeue: Callable[[str], None], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    squeue("echo 1 PENDING; echo 2 RUNNING; echo 3 PENDING")
+    scheduler, now = heartbeat.Scheduler(), [0.0]
+    monkeypatch.setattr(heartbeat.time, "monotonic", lambda: now[0])
+    states = {job: scheduler.state(job) for job in "1231234"}
+    assert states == {"1": "PENDING", "2": "RUNNING", "3": "PENDING", "4": ""}
+    asked = tmp_path / "bin" / "asked"
+    before = asked.read_text().splitlines()
+    assert [line.rpartition("=")[2] for line in before] == ["1", "1,2", "1,2,3", "1,2,3,4"]
+    refused = "case $3 in *3*) echo 'Invalid job id specified' >&2; exit 1;; *1*) echo 1 RUNNING;; esac"
+    (tmp_path / "bin" / "squeue").write_text(SQUEUE.format(folder=tmp_path / "bin", answer=refused))
+    now[0] += 29.0
+    assert [scheduler.state(job) for job in "1234"] == ["PENDING", "RUNNING", "PENDING", ""]
+    assert asked.read_text().splitlines() == before
+    now[0] += 2.0
+    assert [scheduler.state(job) for job in "1234"] == ["RUNNING", "", "", ""]
+    after = [line.rpartition("=")[2] for line in asked.read_text().splitlines()[len(before) :]]
+    assert after == ["2,3,1", "2", "3", "1"], "together, and apart only where one is refused"
+
+
+def test_a_heartbeat_of_another_trial_with_the_same_run_is_no_life(join: Join, tmp_path: Path) -> None:
+    run, other = tmp_path / "run", replace(FAR, host="node8", place="node8/boot/1")
+    run.mkdir()
+    dead, twin = join(FAR, trials=2), join(other, trials=2)
+    assert dead.claim() is not None
+    assert twin.claim() is not None
+    dead.started(0, run)
+    twin.started(1, run)
+    near = join(trials=2)
+    assert [near.liveness(trial) for trial in near.study.trials] == ["alive", "alive"]
+    os.utime(dead.owners.read(0, 0).path, (time.time() - 5,) * 2)
+    os.utime(twin.owners.read(1, 0).path, (time.time() - 5,) * 2)
+    assert [near.liveness(trial) for trial in near.study.trials] == ["dead", "alive"]
+
+
+def test_why_an_earlier_worker_meant_to_fail_a_trial_is_not_said_of_its_success(join: Join) -> None:
+    first = join(gone(), trials=1).claim()
+    assert first is not None
+    first.trial.set_user_attr("reason", "out of memory")  # and then it died
+    first.trial.set_user_attr("log_end", "a traceback")
+    claims = join(trials=1)
+    claimed = claims.claim()
+    assert claimed is not None
+    assert claims.finish(claimed, TrialState.COMPLETE, [0.5]) is True
+    (trial,) = claims.study.trials
+    assert (trial.state, trial.user_attrs["reason"], trial.user_attrs["log_end"]) == (TrialState.COMPLETE, "", "")
+
+
+def test_a_trial_that_is_given_up_keeps_no_optimiser_s_state(join: Join, tmp_path: Path) -> None:
+    (checkpoints := tmp_path / "run" / "checkpoints").mkdir(parents=True)
+    for name in ("last.ckpt", "best.ckpt"):
+        (checkpoints / name).touch()
+    first = join(gone(), trials=1, adoptions=0)
+    assert first.claim() is not None
+    first.started(0, tmp_path / "run")
+    assert join(trials=1, adoptions=0).claim() is None
+    assert [path.name for path in checkpoints.iterdir()] == ["best.ckpt"]
+
+
+@pytest.fixture
+def unreachable(monkeypatch: pytest.MonkeyPatch) -> Callable[[bool], None]:
+    """`unreachable(True)`: the file system says nothing any more about who has which trial."""
+    real = owners.file_time
+
+    def fail(folder: Path) -> float:
+        raise OSError(116, "Stale file handle", str(folder))
+
+    return lambda away: monkeypatch.setattr(owners, "file_time", fail if away else real)
+
+
+def test_a_folder_that_is_away_ends_no_worker(
+    join: Join, unreachable: Callable[[bool], None], capsys: pytest.CaptureFixture[str]
+) -> None:
+    claims = join(trials=2, stale=30.0)
+    claimed = claims.claim()
+    assert claimed is not None
+    unreachable(True)
+    assert claims.claim() is None
+    assert [claims.beat() for _ in range(3)] == [[]] * 3
+    assert claims.owns(0)
+    unreachable(False)
+    assert claims.beat() == []
+    said = " ".join(capsys.readouterr().err.split())
+    assert said.count("does not answer") == said.count("is back after") == 1
+    assert "Stale file handle" in said and str(claims.owners._folder) in said
+    second = claims.claim()
+    assert second is not None and second.number == 1
+    assert claims.finish(claimed, TrialState.COMPLETE, [0.5]) is True
+
+
+def test_what_cannot_be_seen_for_long_is_no_longer_believed_and_then_free(
+    join: Join, unreachable: Callable[[bool], None]
+) -> None:
+    claims = join(trials=1, stale=0.2)
+    assert claims.claim() is not None
+    unreachable(True)
+    assert claims.beat() == []
+    time.sleep(0.3)
+    assert claims.beat() == [0]
+    assert not claims.owns(0)
+    assert claims.claim() is None
+    unreachable(False)
+    again = claims.claim()  # nobody else may take what a living process of this machine has
+    assert again is not None
+    assert (again.number, again.trial.user_attrs["adoptions"]) == (0, 0)
+
+
+def test_a_folder_that_stays_away_is_told(
+    join: Join, unreachable: Callable[[bool], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    claims = join(trials=1)
+    monkeypatch.setattr(outage, "LONGEST", 0.1)
+    unreachable(True)
+    assert claims.claim() is None
+    time.sleep(0.2)
+    with pytest.raises(UserError, match=r"owners has not answered .*Stale file handle.*start the same command again"):
+        claims.claim()
+
+
+def test_an_owner_whose_name_could_not_be_written_is_none(join: Join, monkeypatch: pytest.MonkeyPatch) -> None:
+    claims = join(trials=1)
+
+    def full(*_: object) -> str:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as disk:
+        disk.setattr(owners, "_told", full)
+        assert claims.claim() is None
+    assert not list(claims.owners._folder.glob("0.*"))
+    assert claims.claim() is not None
+
+
 def test_a_claim_that_the_storage_refused_is_given_back(join: Join, monkeypatch: pytest.MonkeyPatch) -> None:
     claims = join(trials=1)
-    storage = claims.study._storage
+    storage: Any = claims.study._storage
     with monkeypatch.context() as broken:
-        broken.setattr(type(storage), "set_trial_state_values", lambda *_: 1 / 0)
+        broken.setattr(type(storage.inner), "set_trial_state_values", lambda *_: 1 / 0)
         with pytest.raises(ZeroDivisionError):
             claims.claim()
     claimed = claims.claim()

@@ -24,8 +24,9 @@ from ser_lightning.runs.prepare import prepare
 from ser_lightning.runs.train import train
 from ser_lightning.runs.vault import looks
 from ser_lightning.sweeps.experiment import experiment_files, write_experiment
-from ser_lightning.sweeps.finalize import FinalFolder, finalize
+from ser_lightning.sweeps.final import FinalFolder
 from ser_lightning.sweeps.finalize import _plan as plan_of
+from ser_lightning.sweeps.finalize import finalize
 from ser_lightning.sweeps.finalize_show import notes, show
 from ser_lightning.sweeps.frozen import Frozen
 from ser_lightning.sweeps.settings import InnerFolds, StudySettings
@@ -139,9 +140,10 @@ def test_the_winner_is_trained_with_every_seed_and_tested_once(
     folder = made()
     frozen = Frozen.read(folder.frozen)
     other = evaluate(train(frozen.config({RATE: 0.001}, 0)))
+    searched = train(frozen.config({RATE: 0.02}, 1))
     final = finalize(["s", "seeds=2"])
     runs, found = runs_of(final, stand), final.read()
-    assert [run.read_config().seed for run in runs] == [0, 1]
+    assert [run.read_config().seed for run in runs] == [1, 2], "the run of the search has seed 0"
     assert {run.read_config().training.learning_rate for run in runs} == {0.02}
     assert final.path.parent == folder.path / "final"
     for part in ("validation", "test"):
@@ -152,6 +154,7 @@ def test_the_winner_is_trained_with_every_seed_and_tested_once(
         spread = found["figures"][part]["over_folds_and_seeds"]["uar"]
         assert spread["mean"] == pytest.approx(np.mean(uars))
         assert spread["std"] == pytest.approx(np.std(uars, ddof=1))
+    assert found["searched_seed"] == searched.read_config().seed == 0
     assert (found["trial"], found["objectives"], found["values"]) == (1, {"validation.uar": 0.75}, {RATE: 0.02})
     assert found["tried"] == {"trials": 2, "begun": 2, "configurations": 2}
     assert (found["looked_before"], found["test_seen_in_search"]) == (1, 0.0)
@@ -166,8 +169,9 @@ def test_the_winner_is_trained_with_every_seed_and_tested_once(
     said = capsys.readouterr().err
     assert "2 configurations in 2 trials" in said
     assert "by 1 other configuration\n" in said
+    assert "scored this one validation.uar 0.75 with seed 0, " in said
     config = compose(["experiment=s", f"corpus.root={runs[0].read_config().corpus['root']}"]).config
-    assert identity(config) == identity(runs[0].read_config())
+    assert identity(config) == identity(searched.read_config())
 
 
 def test_a_study_that_is_not_through_is_refused() -> None:
@@ -183,7 +187,7 @@ def test_a_study_that_is_not_through_is_refused() -> None:
 def test_of_a_split_with_folds_only_the_one_that_was_searched_is_made_final(made: Made) -> None:
     frozen = Frozen.read(made("split=kfold", "split.k=3", "split.fold=1", "seed=4").frozen)
     chosen = plan_of(frozen.config({RATE: 0.02}, 1), frozen, 3)
-    assert [(task.fold, task.seed) for task in chosen.tasks] == [(1, 4), (1, 5), (1, 6)]
+    assert [(task.fold, task.seed) for task in chosen.tasks] == [(1, 5), (1, 6), (1, 7)]
     assert {task.prepared.config.split["fold"] for task in chosen.tasks} == {1}
 
 
@@ -203,6 +207,14 @@ def test_a_changed_base_is_refused(made: Made) -> None:
     frozen.write(folder.frozen)
     with pytest.raises(UserError, match="trial 1 cannot be made again"):
         finalize(["s", "seeds=1"])
+
+
+def test_of_inner_folds_only_those_that_were_searched_count_as_seen(made: Made) -> None:
+    """Of three folds the first is validated by the second, and the second by the third: two thirds of all."""
+    made("split=kfold", "split.k=3", crossval=InnerFolds(2))
+    final = finalize(["s", "seeds=1", "jobs=2"])
+    assert len(read_csv(final.folds)) == 3
+    assert final.read()["test_seen_in_search"] == pytest.approx(2 / 3)
 
 
 @pytest.mark.parametrize(

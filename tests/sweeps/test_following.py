@@ -15,6 +15,7 @@ from ser_lightning.files import write_csv
 from ser_lightning.runs.folder import RunFolder
 from ser_lightning.runs.slots import Job
 from ser_lightning.sweeps.claims import Claimed
+from ser_lightning.sweeps.first_folds import settle
 from ser_lightning.sweeps.following import Following, follow
 from ser_lightning.sweeps.result import value
 from ser_lightning.sweeps.trial import Begun
@@ -118,9 +119,10 @@ def test_folds_are_steps_and_the_first_folds_epochs_are_another_study(begin: Beg
     finish(begun.runs[1], 0.8)
     assert following.tick() == ""
     assert reported(whole, 0) == {0: 0.6, 1: 0.8}
+    first = firsts.trials[0]
+    assert (first.state, first.value) == (TrialState.COMPLETE, 0.6), "others are compared with it from now on"
     finish(begun.runs[2], 0.7)
     following.close(TrialState.COMPLETE)
-    assert (firsts.trials[0].state, firsts.trials[0].value) == (TrialState.COMPLETE, 0.6)
     assert value(begun.runs, KEY) == pytest.approx(0.7)
 
 
@@ -129,8 +131,64 @@ def test_a_first_fold_is_pruned_by_its_epochs(begin: Begin) -> None:
     begun, following = begin(whole, 3, firsts)
     epochs(begun.runs[0], 0.4, 0.2)
     assert following.tick() == "pruned by median after epoch 1 of the first fold"
+    whole.tell(begun.claimed.number, None, TrialState.PRUNED)
     following.close(TrialState.PRUNED)
     assert [trial.state for trial in firsts.trials] == [TrialState.PRUNED]
+
+
+def test_epochs_of_a_first_fold_that_was_quicker_than_its_follower_are_reported_too(begin: Begin) -> None:
+    whole, firsts = study(WilcoxonPruner()), study(ThresholdPruner(lower=0.3))
+    begun, following = begin(whole, 2, firsts)
+    epochs(begun.runs[0], 0.4, 0.2, 0.1)
+    finish(begun.runs[0], 0.4)
+    assert following.tick() == "", "there is nothing left of it to save"
+    (first,) = firsts.trials
+    assert (first.intermediate_values, first.state) == ({0: 0.4, 1: 0.2, 2: 0.1}, TrialState.COMPLETE)
+
+
+def test_who_adopts_a_trial_goes_on_with_its_first_fold(begin: Begin) -> None:
+    whole, firsts = study(WilcoxonPruner()), study(MedianPruner())
+    _, other = begin(whole, 2, firsts)
+    begun, following = begin(whole, 2, firsts)
+    epochs(begun.runs[0], 0.4, 0.5)
+    following.tick()
+    following.close(TrialState.FAIL)  # let go: the trial itself is unfinished
+    assert [trial.state for trial in firsts.trials] == [TrialState.RUNNING] * 2
+    again = optuna.Trial(whole, whole.trials[1]._trial_id)
+    _, adopted = begin(whole, 2, firsts, again)
+    epochs(begun.runs[0], 0.4, 0.9, 0.6)
+    adopted.tick()
+    assert reported(firsts, 1) == {0: 0.4, 1: 0.5, 2: 0.6} and len(firsts.trials) == 2
+    whole.tell(1, None, TrialState.FAIL)
+    adopted.close(TrialState.FAIL)
+    assert [trial.state for trial in firsts.trials] == [TrialState.RUNNING, TrialState.FAIL]
+    assert other.tick() == "", "the other trial's first fold goes on"
+
+
+def test_the_end_of_a_sweep_leaves_no_first_fold_running(begin: Begin) -> None:
+    """Workers die after a fold's score, before it, and while a trial is pruned; nobody closes anything."""
+    whole, firsts = study(WilcoxonPruner()), study(MedianPruner())
+    followed = [begin(whole, 2, firsts)[0] for _ in range(4)]
+    followed[0].claimed.trial.report(0.6, 0)
+    for number, state in ((0, TrialState.FAIL), (1, TrialState.FAIL), (2, TrialState.PRUNED)):
+        whole.tell(number, None, state)
+    for _ in range(2):
+        settle(firsts, whole)
+    assert [(trial.state, trial.value) for trial in firsts.trials] == [
+        (TrialState.COMPLETE, 0.6),
+        (TrialState.FAIL, None),
+        (TrialState.PRUNED, None),
+        (TrialState.RUNNING, None),
+    ]
+
+
+def test_a_fold_without_the_number_ends_its_trial_with_these_words(begin: Begin) -> None:
+    whole, firsts = study(WilcoxonPruner()), study(MedianPruner())
+    begun, following = begin(whole, 2, firsts)
+    begun.runs[0].path.mkdir()
+    begun.runs[0].result.write_text(json.dumps({"validation": {}}))
+    assert following.tick() == following.tick() != ""
+    assert following.tick().startswith("no finite number at `validation.uar`")
 
 
 def test_folds_that_are_worse_than_the_best_trials_prune_by_wilcoxon(begin: Begin) -> None:
@@ -150,6 +208,17 @@ def test_folds_that_are_worse_than_the_best_trials_prune_by_wilcoxon(begin: Begi
             assert why == "pruned by wilcoxon after fold 3"
             break
     assert len(reported(whole, 1)) == 4
+
+
+def test_a_trial_whose_folds_are_all_there_is_not_pruned(begin: Begin) -> None:
+    whole, firsts = study(WilcoxonPruner(p_threshold=0.1)), study(MedianPruner())
+    for level in (0.8, 0.2):
+        begun, following = begin(whole, 5, firsts)
+        for fold, run in enumerate(begun.runs):
+            finish(run, level + fold / 100)
+        assert following.tick() == ""
+        whole.tell(begun.claimed.number, value(begun.runs, KEY))
+    assert len(reported(whole, 1)) == 5
 
 
 def test_a_first_fold_that_somebody_finished_before_is_not_asked_for_again(begin: Begin, tmp_path: Path) -> None:

@@ -42,6 +42,68 @@ def test_every_sampler_draws(name: str) -> None:
     assert len({tuple(trial.params.values()) for trial in study.trials}) >= 6
 
 
+@pytest.mark.parametrize("name", sorted(set(SAMPLERS) - {"cmaes"}))
+@pytest.mark.parametrize("objectives", [1, 2])
+def test_every_sampler_goes_through_a_study_with_all_that_spaces_have(name: str, objectives: int) -> None:
+    """Categories, conditions, logarithmic and whole numbers, a constraint, pruned, failed and waiting trials."""
+    keys = {"validation.uar": "maximize", "parameters": "minimize"}
+    given = settings(sampler={"name": name, "seed": 0}, objectives=dict(list(keys.items())[:objectives]))
+    study = optuna.create_study(directions=list(given.objectives.values()))
+    for _ in range(24):
+        study.add_trial(create_trial(state=TrialState.WAITING))
+    for number in range(24):
+        study.sampler = sampler(given, number)
+        trial = study.ask()
+        width = trial.suggest_int("width", 8, 64, log=True)
+        if trial.suggest_categorical("model", ["small", "large"]) == "large":
+            width += trial.suggest_int("more", 0, 8, step=4)
+        share = trial.suggest_float("share", 0, 1, step=0.25)
+        trial.set_constraint("parameters", width - 60)
+        if number % 8 == 6 and objectives == 1:
+            trial.report(share, 0)
+            study.tell(trial, state=TrialState.PRUNED)
+        elif number % 8 == 7:
+            study.tell(trial, state=TrialState.FAIL)
+        else:
+            study.tell(trial, [share - width / 100, float(width)][:objectives])
+    assert len(study.trials) == 24 and not any(trial.state == TrialState.RUNNING for trial in study.trials)
+    assert {trial.params["model"] for trial in study.trials} == {"small", "large"}
+
+
+PRUNING: dict[str, dict[str, Any]] = {
+    "none": {},
+    "median": {"n_startup_trials": 2},
+    "percentile": {"percentile": 50.0, "n_startup_trials": 2},
+    "successive_halving": {"min_resource": 1, "reduction_factor": 2},
+    "hyperband": {"min_resource": 1, "max_resource": 8, "reduction_factor": 2},
+    "threshold": {"lower": 0.3},
+    "wilcoxon": {"p_threshold": 0.1},
+    "patient": {"patience": 1, "wrapped_pruner": {"name": "median", "n_startup_trials": 2}},
+}
+
+
+@pytest.mark.parametrize("name", sorted(PRUNERS))
+def test_every_pruner_stops_hopeless_trials_of_a_study_and_never_the_best(name: str) -> None:
+    """Good trials rise from 0.5 to 0.9; bad ones fall from 0.2. Every pruner but `none` can tell them apart."""
+    given = settings(pruner={"name": name} | PRUNING[name])
+    study = optuna.create_study(direction="maximize", pruner=pruner(given), sampler=sampler(given), study_name="s")
+    for number in range(16):
+        bad = number % 4 == 3
+        trial = study.ask()
+        trial.suggest_float("x", 0, 1)
+        for step in range(8):
+            score = 0.2 - 0.01 * step if bad else 0.5 + 0.05 * step + 0.001 * number
+            trial.report(score, step)
+            if trial.should_prune():  # asked once a report: halving counts the rungs that it was asked at
+                study.tell(trial, state=TrialState.PRUNED)
+                break
+        else:
+            study.tell(trial, score)
+    pruned = [trial.number for trial in study.trials if trial.state == TrialState.PRUNED]
+    assert study.best_trial.value == pytest.approx(0.864)
+    assert bool([n for n in pruned if n % 4 == 3]) == (name != "none")
+
+
 @pytest.mark.parametrize("name", sorted(PRUNERS))
 def test_every_pruner_is_made(name: str) -> None:
     assert isinstance(pruner(settings(pruner={"name": name} | NEEDED.get(name, {}))), PRUNERS[name])
@@ -105,6 +167,8 @@ def test_a_wrong_sampler_is_refused(given: dict[str, Any], words: str) -> None:
         ({"name": "percentile"}, "missing 1 required positional argument: 'percentile'"),
         ({"name": "percentile", "percentile": 200}, "between 0 and 100"),
         ({"name": "patient", "patience": 2, "wrapped_pruner": {"name": "x"}}, "unknown wrapped_pruner `x`"),
+        ({"name": "patient", "patience": 2, "wrapped_pruner": "median"}, "wrapped_pruner is a mapping"),
+        ({"name": "threshold"}, "[Ee]ither lower or upper"),
     ],
 )
 def test_a_wrong_pruner_is_refused(given: dict[str, Any], words: str) -> None:

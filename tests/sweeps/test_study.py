@@ -5,6 +5,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from urllib.parse import quote
 
 import optuna
 import pytest
@@ -12,6 +13,7 @@ from optuna.trial import TrialState
 
 from ser_lightning.errors import ConfigError, UserError
 from ser_lightning.sweeps.frozen import Frozen
+from ser_lightning.sweeps.settings import InnerFolds
 from ser_lightning.sweeps.study import StudyFolder, open_study
 
 RATE = "training.learning_rate"
@@ -75,17 +77,102 @@ def test_a_changed_space_is_refused_unless_told(folder: StudyFolder, small: Smal
     assert Frozen.read(folder.frozen) == small(3)
     open_study(folder, wider, changed=True)
     assert Frozen.read(folder.frozen) == wider
-    others = small(3, objectives={"validation.uar": "minimize"})
-    with pytest.raises(ConfigError, match=r"scored to maximize; .*another study\.name"):
-        open_study(folder, others, changed=True)
 
 
-def test_a_changed_storage_is_told_without_its_password(folder: StudyFolder, small: Small) -> None:
+def searched(small: Small, written: object) -> Frozen:
+    return small(3, space={RATE: written})
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ([0.001, 0.002], [0.001, 0.002, 0.003]),
+        ([0.001, 0.002], [0.002, 0.001]),
+        ([0.001, 0.002], {"float": [0.001, 0.002]}),
+        ({"float": [0.001, 0.002]}, {"float": [0.001, 0.002], "log": True}),
+        ({"float": [1, 2]}, {"int": [1, 2]}),
+    ],
+)
+def test_what_optuna_would_refuse_in_the_middle_is_refused_before(
+    folder: StudyFolder, small: Small, before: object, after: object
+) -> None:
+    study = open_study(folder, searched(small, before))
+    searched(small, before).searched.suggest(study.ask())
+    with pytest.raises(ValueError, match=r"[Cc]annot set different|does not support dynamic value space"):
+        searched(small, after).searched.suggest(study.ask())
+    with pytest.raises(
+        ConfigError, match=rf"cannot go on with another space\.{RATE} \(Optuna keeps .*another study.name"
+    ):
+        open_study(folder, searched(small, after), changed=True)
+    assert Frozen.read(folder.frozen) == searched(small, before)
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({"objectives": {"validation.uar": "minimize"}}, r"study\.objectives\.validation\.uar \(.* scored by others"),
+        ({"objectives": {"validation.wa": "maximize"}}, r"study\.objectives\.validation\.wa"),
+        ({"crossval": InnerFolds(3)}, r"study\.crossval\.folds .*on other folds"),
+        ({"storage": "postgresql://ann:secret@host/db"}, r"study\.storage \(its trials are not there"),
+    ],
+)
+def test_trials_that_could_not_be_compared_are_refused_always(
+    folder: StudyFolder, small: Small, given: dict[str, object], words: str
+) -> None:
     open_study(folder, small(3))
-    with pytest.raises(ConfigError, match=r"study\.storage") as caught:
-        open_study(folder, small(3, storage="postgresql://ann:secret@host/db"))
-    assert "ann" in str(caught.value)
-    assert "secret" not in str(caught.value)
+    for changed in (False, True):
+        with pytest.raises(ConfigError, match=words) as caught:
+            open_study(folder, small(3, **given), changed)
+        assert "secret" not in str(caught.value)
+    assert Frozen.read(folder.frozen) == small(3)
+
+
+def test_other_data_and_constraints_are_refused_but_not_another_place_or_training(
+    folder: StudyFolder, small: Small
+) -> None:
+    base = {"training": {"learning_rate": 1e-3}, "corpus": {"root": "a", "classes": ["x"]}, "split": {"seed": 1}}
+    known = replace(small(3), base=base)
+    open_study(folder, known)
+    for key, section in (("corpus.classes", {"root": "a", "classes": ["y"]}), ("split.seed", {"seed": 2})):
+        other = replace(known, base=base | {key.partition(".")[0]: section})
+        with pytest.raises(
+            ConfigError, match=rf"another base\.{key} \(its trials were scored on other validation parts"
+        ):
+            open_study(folder, other, changed=True)
+    with pytest.raises(ConfigError, match=r"another constraints\.parameters"):
+        open_study(folder, replace(known, constraints={"parameters": 9.0}), changed=True)
+    moved = base | {"corpus": {"root": "b", "classes": ["x"]}, "training": {"learning_rate": 1e-2}}
+    study = replace(known.study, sampler={"name": "random"}, failures=9)
+    with pytest.raises(ConfigError, match=r"began with something else: .*base\.corpus\.root \(a / b\).*changed=true"):
+        open_study(folder, replace(known, base=moved))
+    open_study(folder, replace(known, base=moved, study=study), changed=True)
+    assert Frozen.read(folder.frozen).base == moved
+
+
+def test_a_new_password_is_no_other_storage_and_is_shown_nowhere(
+    folder: StudyFolder,
+    small: Small,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    place = optuna.storages.RDBStorage(f"sqlite:///{tmp_path}/study.db")
+    monkeypatch.setattr("ser_lightning.sweeps.study.open_storage", lambda url, folder: place)
+    for secret in ("hush/7", "other@9"):
+        open_study(folder, small(3, storage=f"postgresql://ann:{quote(secret, safe='/')}@host/db"))
+        said = " ".join(capsys.readouterr().err.split())
+        assert "closed to other users now; ~/.pgpass or PGPASSWORD" in said and secret not in said
+        assert (folder.path.stat().st_mode & 0o777) == 0o700
+    assert "other%409" in folder.frozen.read_text(), "workers need it"
+
+
+def test_a_start_added_where_no_trial_is_left_is_told(folder: StudyFolder, small: Small) -> None:
+    open_study(folder, small(2))
+    with pytest.raises(ConfigError, match=r"1 starting points to try, and study\.trials=2 leaves room for 0"):
+        open_study(folder, small(2, start=[{RATE: 0.002}]), changed=True)
+    assert Frozen.read(folder.frozen) == small(2)
+    study = open_study(folder, small(3, start=[{RATE: 0.002}]), changed=True)
+    assert [trial.number for trial in study.trials if "start" in trial.user_attrs] == [2]
 
 
 def test_starting_points_need_room(folder: StudyFolder, small: Small) -> None:

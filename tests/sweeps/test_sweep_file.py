@@ -68,7 +68,10 @@ def test_a_sweep_is_found_by_path_then_where_one_stands_then_packaged(stand: Pat
     (stand / "sweeps" / "quick.yaml").write_text(yaml.safe_dump(SWEEP))
     assert find("sweeps/quick.yaml") == find("quick.yaml") == find("quick") == Path("sweeps/quick.yaml")
     assert read_sweep("quick", ROOT).study.trials == 7
-    with pytest.raises(ConfigError, match=r"no sweep file elsewhere/quick\.yaml; packaged: .*hidden_dims.*quick"):
+    with pytest.raises(
+        ConfigError,
+        match=r"no sweep file elsewhere/quick\.yaml; did you mean `quick`\?; packaged: .*hidden_dims.*quick",
+    ):
         find("elsewhere/quick.yaml")
 
 
@@ -112,6 +115,21 @@ SPACE_MISTAKES: list[tuple[dict[str, Any], str]] = [
     ({"split.seed": [1, 2]}, "space.split.seed cannot be searched: .*different validation parts"),
     ({"corpus": ["emodb", "ravdess"]}, "space.corpus cannot be searched"),
     ({"runs_dir": ["a", "b"]}, "space.runs_dir cannot be searched: it changes no trial's score"),
+    ({"tracking.name": ["a", "b"]}, "space.tracking.name cannot be searched: it changes no trial's score"),
+    ({"training.num_workers": [1, 2]}, "space.training.num_workers cannot be searched: it changes no trial's score"),
+    ({"seed": {"int": [0, 9]}}, "space.seed cannot be searched: the luckiest of several seeds"),
+    ({"training.devices": [1, 2]}, "space.training.devices cannot be searched: a worker shares out its devices once"),
+    ({"training.accelerator": ["cpu", "cuda"]}, "space.training.accelerator cannot be searched"),
+    (
+        {"training.waveform": [{"copies": 1}, {"copies": 1, "seed": 3}]},
+        r"training.waveform.seed differs from the base's, and cannot be searched: .*\(in the trial .*seed 3\)",
+    ),
+    ({"features.fine.hop": {"of": "features.fine.n_fft", "times": 0.5}}, "space: nothing is drawn"),
+    ({"model.dropout": {"float": [0.1, 0.3], "when": {"modle": "fused"}}}, "`modle` .*; did you mean `model`"),
+    ({"model.dropout": {"float": [0.1, 0.3], "when": {"split.sed": 3}}}, "`split.sed` .*; did you mean `split.seed`"),
+    ({"model.dropout": {"float": [0.0, 0.3], "log": True}}, "a logarithmic range .* above 0"),
+    ({"model.hidden_dim": {"int": [8, 16], "step": 4, "log": True}}, "a logarithmic range takes no `step`"),
+    ({"model.hidden_dim": {"int": [16, 8]}}, r"int is \[16, 8\]; the least value comes first"),
     ({"model.name": ["ds_lstm", "fused"]}, "space.model.name: search the group"),
     ({"model.hidden dim": [1]}, "unknown key `model.hidden dim`"),
 ]
@@ -137,7 +155,37 @@ FILE_MISTAKES: list[tuple[dict[str, Any], str]] = [
     ({"study": {"objectives": {"test.uar": "maximize"}}}, "`test.uar` looks at the test part"),
     ({"study": {"objectives": {"last_epoch.test.uar": "maximize"}}}, "looks at the test part"),
     ({"study": {"objectives": {"selected_on_test.uar": "maximize"}}}, "looks at the test part"),
-    ({"study": {"objectives": {"validation.ur": "maximize"}}}, "no score; did you mean `uar`"),
+    (
+        {"study": {"objectives": {"validation.ur": "maximize"}}},
+        "`validation.ur` is no number .*; did you mean `valid.*uar`",
+    ),
+    (
+        {"study": {"objectives": {"validation.recall": "maximize"}}},
+        "objectives: `validation.recall` is no number in the",
+    ),
+    ({"study": {"objectives": {"validation.recall.joy": "maximize"}}}, "`validation.recall.joy` is no number"),
+    ({"study": {"objectives": {"extracted.fine": "minimize"}}}, "`extracted.fine` is no number"),
+    ({"constraints": {"paramters": 9}}, "mine.yaml: constraints: `paramters` is no number.*did you mean `parameters`"),
+    ({"constraints": {"model.hidden_dim": 9}}, "`model.hidden_dim` is no number.*known: parameters, seconds"),
+    (
+        {"study": {"objectives": {"latency": "minimize"}, "pruner": {"name": "median"}}},
+        "`latency` is not followed from epoch to epoch.*validation.uar, validation.wa",
+    ),
+    ({"study": {"sampler": {"name": "tpo"}}}, "mine.yaml: study.sampler: unknown sampler `tpo`; did you mean `tpe`"),
+    ({"study": {"pruner": {"name": "percentile"}}}, "mine.yaml: study.pruner: percentile: .*'percentile'"),
+    ({"study": {"pruner": {"name": "wilcoxon"}}}, "wilcoxon compares the folds of .*or score trials by study.crossval"),
+    (
+        {"study": {"pruner": {"name": "patient", "patience": 2, "wrapped_pruner": {"name": "wilcoxon"}}}},
+        "wilcoxon compares the folds",
+    ),
+    (
+        {"study": {"sampler": {"name": "brute_force"}}, "space": {"model.dropout": {"float": [0.1, 0.3]}}},
+        "space.model.dropout: brute_force tries every value, and 0.1 to 0.3 has endlessly many; give a `step`",
+    ),
+    (
+        {"study": {"trials": 1}, "start": [{"model.hidden_dim": 32}, {"model.hidden_dim": 64}]},
+        "start: 2 starting points, and study.trials=1; raise it",
+    ),
     ({"study": {"objectives": {"validation.uar": "up"}}}, "study.objectives.*up"),
     ({"study": {"objectives": {}}}, "study.objectives: give at least one"),
     ({"study": {"objectives": {"validation.uar": "maximize", "parameters": "minimize"}}}, "pruner: {name: none}"),
@@ -182,6 +230,20 @@ def test_words_that_could_not_be_followed_are_refused(stand: Path, word: str, me
     space = SWEEP["space"] | {"features.coarse": [{"n_fft": 1024, "hop": 512}]}
     with pytest.raises(ConfigError, match=message):
         read(stand, word, space=space)
+
+
+def test_what_scores_trials_is_checked_against_the_result_of_each(stand: Path) -> None:
+    recall = {"objectives": {"validation.recall.anger": "maximize"}, "pruner": {"name": "none"}}
+    assert "validation.recall.anger" in read(stand, study=recall).study.objectives
+    folds = {"objectives": {"validation.recall.anger": "maximize"}, "crossval": {"folds": None}}
+    assert read(stand, study=folds).study.crossval, "folds report any value"
+    front = {"objectives": {"validation.uar": "maximize", "epochs": "minimize"}, "pruner": {"name": "none"}}
+    assert read(stand, study=front).study.objectives == front["objectives"]
+    with pytest.raises(ConfigError, match=r"`epochs` is no number in the result of training\.learner=classical"):
+        space = {"model.costs": [[0.1], [1.0]]}
+        read(stand, base=["experiment=emodb_svm"], space=space, study=front)
+    twice = [{"model.hidden_dim": 32}, {"model.hidden_dim": 32}]
+    assert read(stand, study={"trials": 1}, start=twice).start == twice, "one trial: the points are the same"
 
 
 def test_a_missing_value_and_broken_yaml_are_told(stand: Path) -> None:

@@ -4,6 +4,7 @@ import csv
 import json
 import re
 import signal
+from dataclasses import replace
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from typing import Any
@@ -11,9 +12,13 @@ from typing import Any
 import pytest
 from optuna.trial import TrialState
 
+from ser_lightning.errors import ConfigError
 from ser_lightning.files import read_csv
 from ser_lightning.runs.folder import RunFolder
+from ser_lightning.sweeps.claims import Claimed
+from ser_lightning.sweeps.frozen import Frozen
 from ser_lightning.sweeps.sweep import sweep
+from ser_lightning.sweeps.trial import Begun, Preparation
 from ser_lightning.sweeps.worker import TiredError
 
 # Test folders are no packages, so a neighbour is loaded by its place.
@@ -44,6 +49,7 @@ def test_a_hopeless_trial_is_stopped_in_its_training(stand: Any) -> None:
     run = trials.run_of(trial)
     rows = read_csv(run.metrics)
     assert last >= 2 and len(rows) < 500 and not run.finished
+    assert [path.name for path in run.checkpoints.iterdir()] == ["best.ckpt"], "no optimiser's state is left"
     assert trial.intermediate_values == {
         int(row["epoch"]): pytest.approx(float(row["validation/uar"])) for row in rows[: last + 1]
     }
@@ -104,6 +110,41 @@ def test_failures_in_a_row_end_the_sweep_with_their_reason(stand: Any) -> None:
         stand.sweep(space, *MOODY, study=settings)
     assert states(stand.study()) == ["FAIL", "FAIL", "WAITING", "WAITING", "WAITING"]
     assert "lower training.learning_rate" in stand.study().trials[0].user_attrs["log_end"]
+
+
+def test_trials_that_fail_before_they_begin_fail_for_one_reason(stand: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(frozen: Frozen, values: dict[str, Any], number: int) -> Any:
+        raise ConfigError(f"study s, trial {number}: model.hidden_dim={number + 3} does not go with model.cells=2")
+
+    stand.write({trials.RATE: trials.RATES}, study={"trials": 4, "failures": 2, "pruner": NONE})
+    monkeypatch.setattr(Frozen, "config", refuse)
+    with pytest.raises(TiredError, match=r"2 trials in a row ended with: study s, trial 1: model\.hidden_dim=4"):
+        sweep(["s.yaml"])
+    assert states(stand.study()) == ["FAIL", "FAIL", "WAITING", "WAITING"]
+
+
+def test_an_exception_is_told_by_its_words_and_different_ones_are_not_one_reason(
+    stand: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    really = Preparation.begin
+
+    def begin(self: Preparation, claimed: Claimed) -> Begun:
+        begun, number = really(self, claimed), claimed.number
+        code = f"raise ValueError('width {number} at /runs/{number}')" if number < 2 else "raise KeyError('label')"
+        return replace(begun, job=replace(begun.job, target=exec, arguments=(code,)))
+
+    monkeypatch.setattr(Preparation, "begin", begin)
+    stand.write({trials.RATE: trials.RATES}, study={"trials": 4, "failures": 3, "pruner": NONE})
+    sweep(["s.yaml"])
+    assert [trial.user_attrs["reason"] for trial in stand.study().trials] == [
+        "failed (exit code 1): width 0 at /runs/0",
+        "failed (exit code 1): width 1 at /runs/1",
+        "failed (exit code 1): 'label'",
+        "failed (exit code 1): 'label'",
+    ]
+    stand.write({trials.RATE: trials.RATES}, study={"trials": 4, "failures": 2, "pruner": NONE, "name": "tired"})
+    with pytest.raises(TiredError, match=r"2 trials in a row ended with.*width 1"):
+        sweep(["s.yaml"])
 
 
 def test_too_little_memory_is_one_reason_however_much_was_held(stand: Any) -> None:

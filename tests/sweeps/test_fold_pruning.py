@@ -1,0 +1,137 @@
+"""Pruning between folds: a hopeless trial is stopped there, and a study of too few folds says that none will be."""
+
+import signal
+from itertools import product
+from typing import Any
+
+import optuna
+import pytest
+from optuna.pruners import WilcoxonPruner
+from optuna.trial import TrialState
+
+from ser_lightning.errors import ConfigError
+from ser_lightning.files import read_csv
+from ser_lightning.runs.folder import RunFolder
+from ser_lightning.sweeps.first_folds import OF, open_first_folds
+from ser_lightning.sweeps.fold_pruning import between_folds, check_folds, folds_needed
+from ser_lightning.sweeps.frozen import Frozen
+from ser_lightning.sweeps.settings import InnerFolds, StudySettings
+from ser_lightning.sweeps.sweep import sweep
+from ser_lightning.sweeps.sweep_file import read_sweep
+
+from . import trials
+from .trials import Stand, stand
+
+__all__ = ["stand"]
+
+pytestmark = pytest.mark.timeout(180)
+LATE = {"name": "median", "n_startup_trials": 9}
+"""Prunes nothing within the first fold."""
+
+
+@pytest.fixture
+def folded(stand: Stand) -> Stand:
+    """The stand, where a sweep is of the corpus's six speakers, each left out once."""
+    stand.words = [word for word in stand.words if not word.startswith("split.")] + ["split=loso"]
+    return stand
+
+
+def firsts_of(stand: Stand) -> optuna.Study:
+    return open_first_folds(stand.study_folder, Frozen.read(stand.study_folder.frozen))
+
+
+def test_a_hopeless_trial_is_pruned_between_its_folds(folded: Stand) -> None:
+    """What learns nothing is worse in each fold, so that p = 1/2^4 after the fourth of six."""
+    rates = [0.03, 1e-9]
+    start = [{trials.RATE: rate} for rate in rates]
+    settings = {"trials": 2, "crossval": {"folds": None}, "pruner": LATE}
+    study = folded.sweep({trials.RATE: rates}, "training.max_epochs=6", start=start, study=settings)
+    good, bad = study.trials
+    assert good.state == TrialState.COMPLETE and len(good.intermediate_values) == 6
+    assert all(bad.intermediate_values[fold] < good.intermediate_values[fold] for fold in range(4))
+    assert (bad.state, bad.user_attrs["reason"]) == (TrialState.PRUNED, "pruned by wilcoxon after fold 3")
+    runs = [RunFolder(path.parent) for path in folded.folder.glob("runs/*/config.yaml")]
+    finished = [run.read_config().split["fold"] for run in runs if run.finished and _rate(run) == rates[1]]
+    assert sorted(finished) in ([0, 1, 2, 3], [0, 1, 2, 3, 4]), "a fold may end while it is asked to stop"
+    assert [first.state for first in firsts_of(folded).trials] == [TrialState.COMPLETE] * 2
+
+
+def _rate(run: RunFolder) -> float:
+    return run.read_config().training.learning_rate
+
+
+def test_the_first_fold_of_a_killed_workers_trial_is_gone_on_with(folded: Stand) -> None:
+    epochs = ["training.max_epochs=30", "training.patience=null"]
+    settings = {"trials": 1, "stale": 1.0, "crossval": {"folds": 2}, "pruner": LATE}
+    folded.write({trials.RATE: [0.01]}, *epochs, study=settings)
+    process = folded.process("sweep", "s.yaml")
+    trials.until(lambda: folded.study_folder.frozen.exists(), 60, "a study")
+    trials.until(lambda: [t for t in firsts_of(folded).trials if t.intermediate_values], 90, "an epoch")
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    (before,) = firsts_of(folded).trials
+    assert (before.state, before.user_attrs) == (TrialState.RUNNING, {OF: 0})
+    sweep(["s.yaml"])
+    (after,) = firsts_of(folded).trials
+    (trial,) = folded.study().trials
+    assert (trial.state, trial.user_attrs["adoptions"]) == (TrialState.COMPLETE, 1)
+    assert (after.number, after.state, after.value) == (0, TrialState.COMPLETE, trial.intermediate_values[0])
+    assert sorted(after.intermediate_values) == list(range(30))
+    assert len(read_csv(trials.run_of(trial).metrics)) == 30
+
+
+@pytest.mark.parametrize(("threshold", "startup"), product((0.02, 0.1, 0.25, 0.3, 1.0), (2, 3, 5)))
+def test_folds_needed_are_those_from_which_optunas_pruner_can_prune(threshold: float, startup: int) -> None:
+    study = optuna.create_study(pruner=WilcoxonPruner(p_threshold=threshold, n_startup_steps=startup))
+    best, worse = study.ask(), study.ask()
+    for fold in range(12):
+        best.report(0.1 + fold / 50, fold)
+    study.tell(best, 0.1)
+    for fold in range(12):
+        worse.report(0.5 + fold / 40, fold)
+        if worse.should_prune():
+            break
+    assert folds_needed(threshold, startup) == fold + 2, "those reported, and one that is left"
+
+
+def settings(pruner: dict[str, Any]) -> StudySettings:
+    return StudySettings("s", pruner=pruner, crossval=InnerFolds())
+
+
+def test_wilcoxons_own_parameters_count_between_folds_only() -> None:
+    found = between_folds(settings({"name": "wilcoxon", "p_threshold": 0.3, "n_startup_steps": 4}))
+    assert isinstance(found, WilcoxonPruner)
+    assert (found._p_threshold, found._n_startup_steps) == (0.3, 4)
+    default = between_folds(settings({"name": "hyperband", "max_resource": 9}))
+    assert isinstance(default, WilcoxonPruner)
+    assert (default._p_threshold, default._n_startup_steps) == (0.1, 2)
+    assert not isinstance(between_folds(settings({"name": "none"})), WilcoxonPruner)
+
+
+def test_within_a_fold_wilcoxon_prunes_nothing(folded: Stand) -> None:
+    pruner = {"name": "wilcoxon", "p_threshold": 0.9}
+    folded.write({trials.RATE: [0.01]}, study={"crossval": {"folds": None}, "pruner": pruner})
+    frozen = read_sweep("s.yaml")
+    assert isinstance(open_first_folds(folded.study_folder, frozen).pruner, optuna.pruners.NopPruner)
+
+
+def test_too_few_folds_are_said_and_refused_where_that_test_was_asked_for(folded: Stand) -> None:
+    def said(pruner: dict[str, Any], folds: int | None) -> str:
+        folded.write({trials.RATE: [0.01]}, study={"crossval": {"folds": folds}, "pruner": pruner})
+        return check_folds(read_sweep("s.yaml"))
+
+    few = "4 folds are too few to prune between them: with p_threshold=0.1 Wilcoxon's test needs 5"
+    assert said(LATE, 4) == f"{few}; trials are pruned within their first fold only, by median"
+    assert [said(LATE, 5), said(LATE, None), said({"name": "none"}, 2)] == [""] * 3
+    assert said({"name": "wilcoxon", "p_threshold": 0.3}, 3) == ""
+    with pytest.raises(ConfigError, match=r"^study\.pruner: 4 folds are too few .* a higher p_threshold"):
+        said({"name": "wilcoxon"}, 4)
+    with pytest.raises(ConfigError, match=r"6 folds are too few .* needs 8;"):
+        said({"name": "wilcoxon", "p_threshold": 0.01}, None)
+
+
+def test_a_refused_study_is_not_made(folded: Stand) -> None:
+    folded.write({trials.RATE: [0.01]}, study={"crossval": {"folds": 2}, "pruner": {"name": "wilcoxon"}})
+    with pytest.raises(ConfigError, match="2 folds are too few"):
+        sweep(["s.yaml"])
+    assert not folded.study_folder.path.exists()
