@@ -156,7 +156,7 @@ VERBS = {
         "ser_lightning.cluster.doctor:doctor",
         "`ser doctor train|crossval|sweep ...`: everything a job would stumble over, before it is queued",
         takes="recipe",
-        usage="train|crossval|sweep [FILE] [--conf DIR] [slurm=NAME] [slurm.KEY=...] [group=choice ...] [key=value ...]",
+        usage="train|crossval|sweep [FILE] [--conf DIR] [slurm=NAME] [slurm.KEY=...] [group=choice ...] [key=...]",
     ),
     "logs": Verb(
         "ser_lightning.runs.read_log:logs",
@@ -164,6 +164,13 @@ VERBS = {
         takes="words",
         settings="ser_lightning.runs.read_log:Logs",
         usage=RUN,
+    ),
+    "sync": Verb(
+        "ser_lightning.runs.sync:sync",
+        "upload to W&B what was logged offline, in order and once",
+        takes="words",
+        settings="ser_lightning.runs.sync:Sync",
+        usage="[RUN|STUDY|CROSSVAL|FOLDER ...] [key=value ...]",
     ),
     "runs list": Verb(
         "ser_lightning.runs.manage:list_runs", "the runs under runs_dir=...", takes="words", usage="[runs_dir=...]"

@@ -32,4 +32,5 @@ def test_an_installed_package_finds_its_yaml_from_any_folder(installed: Path, tm
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
     assert done.stdout.startswith(str(installed))
     assert "# conf/experiment/demo_fused.yaml" in done.stdout
-    assert (installed / "ser_lightning" / "sweeps" / "README.md").exists()
+    for name in ("sweeps/README.md", "slurm/job.sh", "slurm/ddp.sbatch"):
+        assert (installed / "ser_lightning" / name).exists()

@@ -27,7 +27,7 @@ def run_id(config: Config, manifest: str, parts: str = "") -> str:
 def identity(config: Config) -> dict[str, Any]:
     """The configuration without paths, devices, tracking and labels."""
     tree = asdict(config)
-    for key in ("runs_dir", "cache_dir", "extraction_workers", "pictures", "tracking", "experiment"):
+    for key in ("runs_dir", "cache_dir", "scratch_dir", "extraction_workers", "pictures", "tracking", "experiment"):
         del tree[key]
     for key in ("accelerator", "keep_on_device", "num_workers"):
         del tree["training"][key]

@@ -143,6 +143,9 @@ class Config:
     """Folder of the run folders."""
     cache_dir: str = ".ser_cache"
     """Folder of the feature store and the audio digests; may be shared by many runs, processes and nodes."""
+    scratch_dir: str | None = None
+    """Folder on each node's own disk that the features a training reads are first copied to, such as $SLURM_TMPDIR
+    (variables are those of the node); clearing it is the cluster's. null: they are read from cache_dir."""
     pictures: bool = True
     """Draw learning curves and confusion matrices; of thousands of trials only some are looked at."""
     extraction_workers: int = 1

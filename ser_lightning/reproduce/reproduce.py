@@ -20,7 +20,6 @@ from ser_lightning.reproduce.recipe import Protocol, Recipe, Row, recipe
 from ser_lightning.reproduce.settings import Settings
 from ser_lightning.reproduce.table import as_dict, markdown
 
-
 HALVES = "weights=[0.5,0.5]"
 """The paper averages the logits of two branches that share nothing: of two trainings, then."""
 

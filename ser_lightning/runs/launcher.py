@@ -21,6 +21,7 @@ from typing import Any
 
 from ser_lightning.errors import StoppedError, UserError
 from ser_lightning.runs.endings import code_of, reason
+from ser_lightning.runs.scheduler import RANKS
 from ser_lightning.signals import SCHEDULERS, shielded, unshield
 from ser_lightning.training.stopping import StopRequest
 
@@ -63,7 +64,7 @@ def tail(log: Path) -> list[str]:
 
 def without_scheduler() -> dict[str, str]:
     """This process's environment, less what a scheduler says of ranks: that is about its own processes."""
-    return {name: value for name, value in os.environ.items() if not name.startswith("SLURM_")}
+    return {name: value for name, value in os.environ.items() if name not in RANKS}
 
 
 def start(

@@ -1,10 +1,10 @@
 """What every run needs before a model: the corpus scanned, the split proven, the features in the store."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 
 import torch
@@ -22,7 +22,8 @@ from ser_lightning.data.splits import Assignment, Part, Splitter
 from ser_lightning.data.variant import variant
 from ser_lightning.features.extract import fill
 from ser_lightning.features.extractor import Extractor
-from ser_lightning.features.store import FeatureStore
+from ser_lightning.features.scratch import copied, expanded
+from ser_lightning.features.store import FeatureStore, Reader
 from ser_lightning.models.stream import StreamShape
 from ser_lightning.runs.corpus import scan_corpus
 
@@ -103,9 +104,10 @@ class Prepared:
         by_part = {part: [u for u in chosen if parts[u.id] == part] for part in wanted}
         variants = self._variants(streams, by_part.get("train", []))
         rows = {p: self._rows(found, len(variants) if p == "train" else 0) for p, found in by_part.items()}
+        reader = self._reader([u.digest for u in chosen], training="train" in wanted)
         sources = {
             name: Stream(
-                [self.store.reader(extractors[name]) for extractors in (self.extractors, *variants)],
+                [reader(extractors[name]) for extractors in (self.extractors, *variants)],
                 self.extractors[name].dim,
                 self.config.features[name]["frames"],
                 self.config.features[name]["normalise"] == "speaker",
@@ -113,6 +115,13 @@ class Prepared:
             for name in streams
         }
         return SERData(rows, sources, self.config.training, self.config.seed, device)
+
+    def _reader(self, digests: Sequence[str], training: bool) -> Callable[[Extractor], Reader]:
+        """What reads an extractor's features: of the node's copy in a training, which reads them again and again."""
+        scratch = self.config.scratch_dir
+        if scratch is None or not training:
+            return self.store.reader
+        return partial(copied, self.store, digests=digests, scratch=expanded(scratch))
 
     @property
     def store(self) -> FeatureStore:

@@ -22,6 +22,8 @@ RANKS = (
     "SLURM_TASKS_PER_NODE",
     "SLURM_STEP_NUM_TASKS",
     "SLURM_STEP_TASKS_PER_NODE",
+    "SLURM_STEP_ID",
+    "SLURM_STEPID",
 )
 """Variables from which libraries conclude that this process is a rank of one training."""
 SECONDS = 30

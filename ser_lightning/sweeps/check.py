@@ -30,8 +30,9 @@ NOT_SEARCHED = {
     **dict.fromkeys(("corpus", "split"), DATA),
     **dict.fromkeys(("seed", "training.waveform.seed"), LUCK),
     **dict.fromkeys(("training.devices", "training.num_nodes", "training.accelerator"), DEVICES),
-    **dict.fromkeys(("tracking", "runs_dir", "cache_dir", "extraction_workers", "experiment", "pictures"), PLACES),
+    **dict.fromkeys(("tracking", "runs_dir", "cache_dir", "scratch_dir", "experiment", "pictures"), PLACES),
     **dict.fromkeys(("training.keep_epochs", "training.keep_on_device", "training.num_workers"), PLACES),
+    "extraction_workers": PLACES,
 }
 """Keys and sections that no search may touch, and why."""
 

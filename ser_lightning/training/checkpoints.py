@@ -1,5 +1,6 @@
 """Checkpoints that are whole or not there, and that survive a run folder that was moved."""
 
+import io
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +19,10 @@ class WholeFileIO(TorchCheckpointIO):
     """Lightning writes through the system's temporary folder, which is a copy in place where that is another disk."""
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: _PATH, storage_options: Any | None = None) -> None:
+        # By way of memory: torch's own writer says of a full disk only that a position is unexpected.
+        torch.save(checkpoint, whole := io.BytesIO())
         with replacing(Path(path)) as temporary:
-            torch.save(checkpoint, temporary)
+            temporary.write_bytes(whole.getbuffer())
 
 
 class BestCheckpoint(ModelCheckpoint):

@@ -18,7 +18,6 @@ from ser_lightning.reproduce import reproduce as module
 from ser_lightning.reproduce.recipe import Recipe, recipe
 from ser_lightning.reproduce.reproduce import reproduce
 
-
 NAMES = list(choices("reproduce", search_path(None)))
 SPEC = Path(__file__).resolve().parents[2].parent / "shared" / "specs" / "ds_lstm.md"
 

@@ -5,7 +5,6 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
-from types import SimpleNamespace
 
 import optuna
 import pytest
@@ -60,12 +59,10 @@ def sweep_file(place: Path, words: list[str]) -> Path:
 
 @pytest.fixture
 def here(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
-    """`ser submit` in this process finds the cluster; its doctor, who has tests of his own, objects to nothing."""
+    """`ser submit` in this process finds the cluster."""
     for name in [name for name in os.environ if name not in cluster.env]:
         monkeypatch.delenv(name)
     monkeypatch.setenv("SLURM_CONF", str(cluster.settings))
-    found = SimpleNamespace(refuse=lambda *_: None)
-    monkeypatch.setitem(sys.modules, "ser_lightning.cluster.doctor", found)
 
 
 def said(place: Path) -> str:
@@ -128,12 +125,14 @@ def test_a_shown_training_is_one_that_slurm_takes(
 
 
 def test_shown_folds_and_workers_are_what_slurm_takes(
-    cluster: Cluster, place: Path, folds: list[str], sweep_file: Path
+    cluster: Cluster, place: Path, folds: list[str], sweep_file: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    for text, tasks in (
-        (shown("crossval", *folds, "slurm.at_once=1"), "0-2%1"),
-        (shown("sweep", sweep_file.name, "slurm.workers=9"), "1-9"),
+    for words, tasks in (
+        (["crossval", *folds, "slurm.at_once=1"], "0-2%1"),
+        (["sweep", sweep_file.name, "slurm.workers=9"], "1-9"),
     ):
+        assert main(["submit", *words, "--dry-run"]) == 0
+        text = capsys.readouterr().out
         assert cluster.run("sbatch", "--test-only", text=text, cwd=place) == ""
         assert cluster.jobs(cluster.submit("--hold", text=text, cwd=place))[0]["ArrayTaskId"] == tasks
 

@@ -1,0 +1,1 @@
+"""Submitting to a scheduler, and what can be known before."""

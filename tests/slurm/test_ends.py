@@ -1,0 +1,129 @@
+"""How jobs end on a cluster: pre-empted, cancelled, out of time, out of disk; and how they go on."""
+
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from ser_lightning.training.history import read_history
+
+from .cluster import Cluster
+from .jobs import ser, until, words
+
+EPOCHS = 150
+
+
+def epochs(folder: Path) -> list[float | None]:
+    (metrics,) = folder.glob("runs/*/metrics.csv")
+    return [row["epoch"] for row in read_history(metrics)]
+
+
+def training(cluster: Cluster, folder: Path, tiny: list[str], *options: str) -> str:
+    """A job that trains, after its first epochs."""
+    given = [*words(tiny), f"training.max_epochs={EPOCHS}", "training.batch_size=2"]
+    job = ser(cluster, folder, *options, verb="train", words=given)
+    until(lambda: bool(list(folder.glob("runs/*/metrics.csv"))), "a first epoch", 60)
+    return job
+
+
+def pre_empt(cluster: Cluster, job: str) -> None:
+    node = cluster.job(job)["NodeList"]
+    cluster.submit("-p", "urgent", "--exclusive", "-w", node, "-o", "/dev/null", "--wrap", "true")
+
+
+def goes_on(cluster: Cluster, folder: Path, job: str) -> None:
+    before = len(epochs(folder))
+    cluster.wait_restarted(job, timeout=90)
+    (record,) = cluster.wait(job, timeout=90)
+    said = (folder / "out").read_text()
+    assert (record["JobState"], record["Restarts"]) == ("COMPLETED", "1"), said
+    assert epochs(folder) == list(range(EPOCHS)), said
+    assert 0 < before < EPOCHS
+    assert "is requeued" not in said  # by itself: SLURM does it
+
+
+def test_a_pre_empted_training_goes_on(cluster: Cluster, tmp_path: Path, tiny: list[str]) -> None:
+    job = training(cluster, tmp_path, tiny)
+    pre_empt(cluster, job)
+    goes_on(cluster, tmp_path, job)
+
+
+def test_in_its_grace_time_a_training_waits_to_be_requeued(cluster: Cluster, tmp_path: Path, tiny: list[str]) -> None:
+    job = training(cluster, tmp_path, tiny, "-p", "grace")
+    pre_empt(cluster, job)
+    goes_on(cluster, tmp_path, job)
+    assert f"job {job} is pre-empted" in (tmp_path / "out").read_text()
+
+
+def test_what_was_cancelled_stays_cancelled(cluster: Cluster, tmp_path: Path, tiny: list[str]) -> None:
+    job = training(cluster, tmp_path, tiny)
+    cluster.cancel(job)
+    (record,) = cluster.wait(job)
+    assert (record["JobState"], record["Restarts"]) == ("CANCELLED", "0")
+    log = next(tmp_path.glob("runs/*/run.log"))
+    until(lambda: "stopped by SIGTERM" in log.read_text(), "the end of the training", 10)
+    assert list(tmp_path.glob("runs/*/checkpoints/last.ckpt"))
+
+
+def test_a_full_disk_is_named_and_room_on_it_is_all_it_takes(
+    cluster: Cluster, small_disk: Callable[[int], Path], tmp_path: Path, tiny: list[str]
+) -> None:
+    disk = small_disk(2)
+    (disk / "filler").write_bytes(bytes(1_990_000))
+    given = [*words(tiny), f"runs_dir={disk}/runs"]
+    first = ser(cluster, tmp_path, verb="train", words=given)
+    assert cluster.wait(first)[0]["JobState"] == "FAILED"
+    said = (tmp_path / "out").read_text()
+    assert "No space left on device" in said
+    assert "Traceback" not in said
+    (disk / "filler").unlink()
+    second = ser(cluster, tmp_path, verb="train", words=given)
+    assert cluster.wait(second)[0]["JobState"] == "COMPLETED", (tmp_path / "out").read_text()
+    assert len(list(disk.glob("runs/*/result.json"))) == 1
+
+
+def test_tasks_that_are_not_the_ranks_are_refused_at_once(cluster: Cluster, tmp_path: Path, tiny: list[str]) -> None:
+    job = ser(cluster, tmp_path, "-n2", verb="train", words=words(tiny))
+    assert cluster.wait(job)[0]["JobState"] == "FAILED"
+    assert "write `#SBATCH --nodes=1` and `#SBATCH --ntasks-per-node=1`" in (tmp_path / "out").read_text()
+    assert not (tmp_path / "runs").exists()
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_a_true_time_limit_is_outlived(cluster: Cluster, tmp_path: Path, tiny: list[str]) -> None:
+    """Limits are whole minutes, looked at every half minute: the warning 50 s ahead comes after some 5 s."""
+    given = [*words(tiny), "training.max_epochs=3000", "training.batch_size=2"]
+    job = ser(cluster, tmp_path, "--time=1", "--signal=USR1@30", verb="train", words=given)
+    (record,) = cluster.wait(job, timeout=800)
+    assert record["JobState"] == "COMPLETED", (tmp_path / "out").read_text()
+    assert int(record["Restarts"]) >= 1
+    assert epochs(tmp_path) == list(range(3000))
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_without_progress_a_job_stops_and_says_so(cluster: Cluster, tmp_path: Path, tiny: list[str]) -> None:
+    given = [*words(tiny), "training.max_epochs=2", "training.batch_size=1"]
+    slow = f"import time; from ser_lightning.cli import main; import ser_lightning.training.module as m; {SLOWLY}"
+    command = [sys.executable, "-c", slow, "train", *given]
+    script = tmp_path / "script"
+    script.write_text("#!/bin/bash\nsrun " + subprocess.list2cmdline(command) + "\n")
+    job = cluster.submit("--requeue", "--open-mode=append", "-o", tmp_path / "out", "-D", tmp_path, script)
+    for restarts in (1, 2):
+        until(lambda: len(list(tmp_path.glob("runs/*/run.log"))) > 0, "a start", 60)
+        until(lambda n=restarts: (tmp_path / "out").read_text().count("parameters, on") == n, "a start", 60)
+        cluster.signal(job, "USR1")
+        if restarts == 1:
+            cluster.wait_restarted(job)
+    (record,) = cluster.wait(job)
+    assert (record["JobState"], record["Restarts"]) == ("FAILED", "1")
+    assert "finished no epoch since then: it is not requeued" in (tmp_path / "out").read_text()
+
+
+SLOWLY = (
+    "step = m.SERModule.training_step; "
+    "m.SERModule.training_step = lambda *a, **k: (time.sleep(1), step(*a, **k))[1]; main()"
+)

@@ -1,0 +1,82 @@
+"""Workers of a job array on one study, while a node dies, a worker is cancelled and the controller restarts."""
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import yaml
+from optuna.study import Study
+from optuna.trial import TrialState
+
+from ser_lightning.sweeps.claims import ADOPTIONS, WORKER
+from ser_lightning.sweeps.study import StudyFolder, open_study
+
+from .cluster import Cluster
+from .jobs import ser, until, words
+
+TRIALS, WORKERS = 10, 4
+
+
+def sweep_file(folder: Path, base: Sequence[str]) -> Path:
+    tree = {
+        "study": {
+            "name": "tiny", "trials": TRIALS, "stale": 20.0,
+            "sampler": {"name": "random", "seed": 0}, "pruner": {"name": "none"},
+        },
+        "base": list(base),
+        "space": {
+            "model.hidden_dim": {"int": [2, 12]}, "training.learning_rate": {"float": [0.001, 0.01], "log": True},
+        },
+    }  # fmt: skip
+    path = folder / "tiny.yaml"
+    path.write_text(yaml.safe_dump(tree))
+    return path
+
+
+def study(folder: Path) -> Study:
+    return open_study(StudyFolder(folder / "studies" / "tiny"))
+
+
+def running(folder: Path) -> int:
+    """Trials that run, each with a worker."""
+    if not (folder / "studies" / "tiny" / "study.yaml").exists():
+        return 0
+    trials = study(folder).get_trials(states=(TrialState.RUNNING,))
+    return sum(WORKER in trial.user_attrs for trial in trials)
+
+
+def test_a_study_outlives_its_cluster(cluster: Cluster, tmp_path: Path, tiny: list[str]) -> None:
+    base = [*words(tiny), "training.max_epochs=150", "training.batch_size=2", "pictures=false"]
+    path = sweep_file(tmp_path, base)
+    array = ser(cluster, tmp_path, "--array=1-4", "--cpus-per-task=4", verb="sweep", words=[path.name])
+    until(lambda: running(tmp_path) >= WORKERS, "a trial for each worker", 120)
+    cluster.cancel(f"{array}_1")
+    cluster.restart_controller()
+    killed = next(one["NodeList"] for one in cluster.jobs(array) if one["JobState"] == "RUNNING")
+    cluster.kill_node(killed)
+    time.sleep(1)
+    cluster.start_nodes()
+    records = cluster.wait(array, timeout=150)
+    said = (tmp_path / "out").read_text()
+    assert sorted(one["JobState"] for one in records) == ["CANCELLED", *["COMPLETED"] * (WORKERS - 1)], said
+    assert any(one["Restarts"] == "1" for one in records)
+    trials = study(tmp_path).get_trials()
+    assert [(one.number, one.state) for one in trials] == [(n, TrialState.COMPLETE) for n in range(TRIALS)], said
+    assert any(one.user_attrs[ADOPTIONS] for one in trials)
+    assert len(list(tmp_path.glob("runs/*/result.json"))) == len({str(one.params) for one in trials})
+
+
+def test_workers_of_one_step_requeue_their_job_once(cluster: Cluster, tmp_path: Path, tiny: list[str]) -> None:
+    base = [*words(tiny), "training.max_epochs=150", "training.batch_size=2", "pictures=false"]
+    path = sweep_file(tmp_path, base)
+    job = ser(cluster, tmp_path, "-n2", verb="sweep", words=[path.name, "study.trials=4"])
+    until(lambda: running(tmp_path) >= 2, "a trial for each worker", 120)
+    cluster.signal(job, "USR1")
+    cluster.wait_restarted(job)
+    (record,) = cluster.wait(job, timeout=120)
+    said = (tmp_path / "out").read_text()
+    assert (record["JobState"], record["Restarts"]) == ("COMPLETED", "1"), said
+    assert said.count(f"job {job} is requeued") == 1
+    trials = study(tmp_path).get_trials()
+    assert [(one.number, one.state) for one in trials] == [(n, TrialState.COMPLETE) for n in range(4)]
+    assert not any(one.user_attrs[ADOPTIONS] for one in trials)  # let go in order, which is no death
