@@ -1,29 +1,18 @@
 """A run in Weights & Biases: opened through Lightning's logger, always finished with the right exit code."""
 
 import os
-import socket
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
-from urllib.parse import urlsplit
-from urllib.request import getproxies, proxy_bypass
 
 from lightning.pytorch.loggers import WandbLogger
 
 from ser_lightning.config.schema import Tracking
 from ser_lightning.console import console
 from ser_lightning.evaluation.metrics import Scores
-
-DEFAULT_URL = "https://api.wandb.ai"
-PRIVATE = {
-    "WANDB_ERROR_REPORTING": "false",  # also switches off the SDK's telemetry requests
-    "WANDB_SILENT": "true",
-    "WANDB_INIT_TIMEOUT": "30",
-    "WANDB_FINISH_TIMEOUT": "60",
-}
-"""Environment defaults; what the user has set wins."""
+from ser_lightning.tracking.server import PRIVATE, unanswered
 
 
 @dataclass(frozen=True)
@@ -100,17 +89,8 @@ def _reachable(mode: Literal["offline", "online", "off"]) -> Literal["offline", 
     """Offline, said aloud, when the server does not answer: wandb itself would wait for minutes and then fail."""
     if mode != "online":
         return "offline"
-    url = urlsplit(os.environ.get("WANDB_BASE_URL", DEFAULT_URL))
-    if url.scheme in getproxies() and not proxy_bypass(url.hostname or ""):
-        return "online"  # a proxy answers for it
-    port = url.port or (443 if url.scheme == "https" else 80)
-    try:
-        socket.create_connection((url.hostname or "", port), timeout=5).close()
-    except OSError as error:
-        console.print(
-            f"[yellow]W&B: {url.hostname}:{port} does not answer ({error}); logging offline, "
-            "upload later with `wandb sync`"
-        )
+    if reason := unanswered():
+        console.print(f"[yellow]W&B: {reason}; logging offline, upload later with `ser sync`")
         return "offline"
     return "online"
 

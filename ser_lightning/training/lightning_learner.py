@@ -36,6 +36,7 @@ from ser_lightning.training.checkpoints import (
 )
 from ser_lightning.training.history import History
 from ser_lightning.training.learner import Facts
+from ser_lightning.training.making_up import MakingUp
 from ser_lightning.training.module import SERModule
 from ser_lightning.training.optimisation import class_weights
 from ser_lightning.training.progress import progress
@@ -159,7 +160,8 @@ class LightningLearner:
         training = self.config.training
         callbacks: list[L.Callback]
         limit = training.limit_train_batches
-        callbacks = [stop, History(folder.parent / "metrics.csv"), BestCheckpoint(folder), progress()]
+        callbacks = [MakingUp(folder.parent), stop, History(folder.parent / "metrics.csv"), BestCheckpoint(folder)]
+        callbacks.append(progress())
         if training.patience is not None:
             callbacks.append(EarlyStopping(MONITOR, mode="max", patience=training.patience))
         if training.keep_epochs:

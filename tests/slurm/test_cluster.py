@@ -137,6 +137,7 @@ def test_the_job_of_a_dead_node_starts_again_on_another(cluster: Cluster, task: 
     assert cluster.wait(cluster.submit("-w", first, "-o", "/dev/null", "--wrap", "true"))[0]["JobState"] == "COMPLETED"
 
 
+@pytest.mark.slow
 def test_jobs_outlive_a_restart_of_the_controller(cluster: Cluster, task: Callable[..., str], log: Path) -> None:
     job = task()
     waits = cluster.submit(f"--dependency=afterok:{job}", "-o", "/dev/null", "--wrap", "true")
@@ -164,6 +165,7 @@ def test_a_pre_empted_job_gets_sigterm_and_starts_again(cluster: Cluster, task: 
     assert [line for line in lines if "TERM" not in line] == ["saved first 0", "up 1 0", "up first 0"]
 
 
+@pytest.mark.slow
 def test_a_job_that_ends_in_its_grace_time_has_ended(cluster: Cluster, task: Callable[..., str], log: Path) -> None:
     ends = task("-p", "grace")
     pre_empt(cluster, ends)

@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from ser_lightning.errors import StoppedError
 from ser_lightning.config.compose import compose
 from ser_lightning.config.schema import Tracking
+from ser_lightning.errors import StoppedError
 from ser_lightning.runs.evaluate import evaluate
 from ser_lightning.runs.folder import RunFolder
 from ser_lightning.runs.train import train

@@ -1,0 +1,87 @@
+"""What wandb wrote offline: a folder for each start of a run, which holds the log of all that would have been sent."""
+
+import json
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from wandb.proto import wandb_internal_pb2
+
+messages: Any = wandb_internal_pb2  # made when it is imported, so that no type is known of it
+
+HEADER, BLOCK, FULL, LAST = 7, 32768, 1, 4
+"""Bytes before the first block and of a block; kinds of a piece that end a record (2 and 3 begin it and go on)."""
+
+
+def records(log: Path) -> Iterator[Any]:
+    """The records of a `.wandb` file, up to where it was cut short: LevelDB's log format after wandb's own header."""
+    data, position, begun = log.read_bytes(), HEADER, b""
+    while position + 7 <= len(data):
+        left = BLOCK - position % BLOCK
+        _, size, kind = struct.unpack("<IHB", data[position : position + 7]) if left >= 7 else (0, 0, 0)
+        if kind == 0:  # a block's unused end
+            position += left
+            continue
+        piece = data[position + 7 : position + 7 + size]
+        position += 7 + size
+        if len(piece) < size:
+            return
+        begun = piece if kind in (FULL, 2) else begun + piece
+        if kind in (FULL, LAST):
+            yield messages.Record.FromString(begun)
+
+
+@dataclass(frozen=True)
+class Segment:
+    """One start of a run: the folder `<where it ran>/wandb/offline-run-<time>-<id>`."""
+
+    path: Path
+
+    @cached_property
+    def log(self) -> Path:
+        # Two starts within a second have folders whose names end in -1, -2, as if that were part of the id.
+        return next(self.path.glob("run-*.wandb"), self.path / f"run-{self.path.name.split('-', 3)[3]}.wandb")
+
+    @property
+    def id(self) -> str:
+        """W&B's id of the run, which all of its segments share."""
+        return self.log.stem.removeprefix("run-")
+
+    @property
+    def synced(self) -> Path:
+        """The file by which wandb knows that the segment was uploaded."""
+        return self.log.with_suffix(".wandb.synced")
+
+    @cached_property
+    def opened(self) -> Any | None:
+        """Who the run is; None where the process was killed before anything of it was on disk."""
+        if not self.log.exists():
+            return None
+        return next((record.run for record in records(self.log) if record.HasField("run")), None)
+
+    @property
+    def order(self) -> tuple[float, str]:
+        """Nodes may be in different time zones, of which the folder's name says nothing."""
+        return (self.opened.start_time.ToMicroseconds() / 1e6 if self.opened else 0.0, self.path.name)
+
+
+def segments(folder: Path) -> list[Segment]:
+    """The segments of what ran in `folder`, in the order in which they were begun."""
+    return sorted((Segment(path) for path in folder.glob("wandb/offline-run-*")), key=lambda one: one.order)
+
+
+def logged_metrics(folder: Path) -> set[tuple[int, str]]:
+    """Epoch and name of each metric in what wandb wrote there, offline and online."""
+    found: set[tuple[int, str]] = set()
+    for log in folder.glob("wandb/*run-*/*.wandb"):
+        for record in records(log):
+            row = _items(record.history.item) if record.HasField("history") else {}
+            found |= {(row["epoch"], name) for name in row if "epoch" in row}
+    return found
+
+
+def _items(items: Any) -> dict[str, Any]:
+    return {item.key or "/".join(item.nested_key): json.loads(item.value_json) for item in items}

@@ -1,0 +1,64 @@
+"""Epochs that W&B has lost are logged again when the training goes on, and only those."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import lightning as L
+import pytest
+
+from ser_lightning.config.schema import Tracking
+from ser_lightning.files import write_csv
+from ser_lightning.tracking.segments import records, segments
+from ser_lightning.tracking.wandb import Identity, tracked
+from ser_lightning.training.making_up import MakingUp
+
+WRITER = """
+import sys, wandb
+run = wandb.init(dir=sys.argv[1], mode="offline", project="p", id="r-1", resume="allow")
+run.log({"epoch": 0, "validation/uar": 0.5, "trainer/global_step": 3})
+run.log({"epoch": 0, "train/loss": 1.0, "trainer/global_step": 3})
+run.log({"epoch": 1, "validation/uar": 0.6, "trainer/global_step": 7})
+run.finish()
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Of a run with four epochs in metrics.csv, of which W&B has one and a half."""
+    monkeypatch.setenv("WANDB_SILENT", "true")
+    monkeypatch.setenv("WANDB_CACHE_DIR", str(tmp_path / "cache"))
+    subprocess.run([sys.executable, "-c", WRITER, str(tmp_path)], check=True, timeout=60)
+    columns = ("epoch", "step", "learning_rate", "seconds", "train/loss", "validation/uar")
+    rows = [(0, 4, 0.1, 1, 1.0, 0.5), (1, 8, 0.1, 1, 0.9, 0.6), (2, 12, 0.1, 1, 0.8, ""), (3, 16, 0.1, 1, 0.7, 0.8)]
+    write_csv(tmp_path / "metrics.csv", columns, rows)
+    return tmp_path
+
+
+def goes_on(folder: Path, epoch: int) -> list[dict[str, Any]]:
+    """Rows that are logged when the training of `folder` goes on with `epoch`."""
+    before = {one.path for one in segments(folder)}
+    with tracked(Tracking(), Identity("r-1", "x", "g", "train", ()), {}, folder) as logger:
+        trainer: Any = SimpleNamespace(current_epoch=epoch, logger=logger)
+        MakingUp(folder).on_train_start(trainer, L.LightningModule())
+    (new,) = [one for one in segments(folder) if one.path not in before]
+    found = [record.history.item for record in records(new.log) if record.HasField("history")]
+    rows = [{item.key or "/".join(item.nested_key): json.loads(item.value_json) for item in row} for row in found]
+    return [{name: value for name, value in row.items() if not name.startswith("_")} for row in rows]
+
+
+def test_what_was_lost_is_logged_and_what_will_be_trained_again_is_not(folder: Path) -> None:
+    first = {"epoch": 1, "train/loss": 0.9, "trainer/global_step": 7}
+    assert goes_on(folder, 3) == [first, {"epoch": 2, "train/loss": 0.8, "trainer/global_step": 11}]
+
+
+def test_a_training_that_begins_has_nothing_to_make_up(folder: Path) -> None:
+    assert goes_on(folder, 0) == []
+
+
+def test_without_wandb_it_does_nothing(folder: Path) -> None:
+    trainer: Any = SimpleNamespace(current_epoch=3, logger=None)
+    MakingUp(folder).on_train_start(trainer, L.LightningModule())
