@@ -47,8 +47,12 @@ ELSEWHERE = (
     "worker",
     "study",
     "finalize",
+    "doctor",
+    "submit",
+    "logs",
+    "sync",
 )
-"""Tested below, in test_real_speech.py and in tests/reproduce/."""
+"""Tested below, in test_real_speech.py, tests/reproduce/ and tests/slurm/test_readme.py."""
 
 
 @pytest.mark.parametrize("command", [c for c in SER if not any(word in c for word in ELSEWHERE)])
