@@ -52,7 +52,7 @@ JobRequeue=1
 MinJobAge=86400
 PreemptType=preempt/partition_prio
 PreemptMode=REQUEUE
-PartitionName=debug Nodes=ALL Default=YES PriorityTier=1
+PartitionName=debug Nodes=ALL Default=YES PriorityTier=1 LLN=YES
 PartitionName=grace Nodes=ALL PriorityTier=1 GraceTime={grace}
 PartitionName=urgent Nodes=ALL PriorityTier=10 PreemptMode=OFF
 """

@@ -23,4 +23,4 @@ def words(tiny: Sequence[str]) -> list[str]:
 
 
 def until(there: Callable[[], bool], what: str, timeout: float) -> None:
-    wait_until(there, timeout, what)
+    wait_until(there, timeout, what, pause=0.2)  # jobs have work to do meanwhile

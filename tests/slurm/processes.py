@@ -9,13 +9,13 @@ from contextlib import suppress
 from pathlib import Path
 
 
-def wait_until(true: Callable[[], bool], timeout: float, what: str) -> None:
-    """Poll until `true()`; TimeoutError that says `what` after `timeout` seconds."""
+def wait_until(true: Callable[[], bool], timeout: float, what: str, pause: float = 0.02) -> None:
+    """Poll every `pause` seconds until `true()`; TimeoutError that says `what` after `timeout` seconds."""
     deadline = time.monotonic() + timeout
     while not true():
         if time.monotonic() > deadline:
             raise TimeoutError(f"{what}: not after {timeout:g} s")
-        time.sleep(0.02)
+        time.sleep(pause)
 
 
 def spawn(words: Iterable[object], log: Path, env: dict[str, str]) -> subprocess.Popen[bytes]:

@@ -75,6 +75,7 @@ def outlives(cluster: Cluster, folder: Path, tiny: list[str], times: int) -> Non
     said = (folder / "out").read_text()
     assert (record["JobState"], record["Restarts"]) == ("COMPLETED", str(times)), said
     assert said.count(f"job {job} is requeued") == times
+    assert "cannot be requeued" not in said  # as a second rank that asks would be told
     run = only_run(folder)
     assert len(digests(run)) == 2
     assert len(set(digests(run))) == 1
@@ -83,6 +84,7 @@ def outlives(cluster: Cluster, folder: Path, tiny: list[str], times: int) -> Non
     assert [row["epoch"] for row in read_history(run / "metrics.csv")] == list(range(EPOCHS * times))
 
 
+@pytest.mark.timeout(400)
 def test_three_warnings_between_steps_change_nothing(cluster: Cluster, tmp_path: Path, tiny: list[str]) -> None:
     outlives(cluster, tmp_path, tiny, 3)
 
