@@ -12,22 +12,54 @@ SCHEDULERS = (signal.SIGUSR1, signal.SIGTERM)
 """The warning that the time limit is near, and the request to end."""
 
 
+class Stopped(BaseException):
+    """On its way from the signal to the end of `stopping`; no error, which one who expects errors would take for his.
+
+    An audio file that was being read would else count as broken, and the work would go on until it is killed.
+    """
+
+    progressed, requeues = StoppedError.progressed, StoppedError.requeues
+
+    def __init__(self, number: int) -> None:
+        told = StoppedError(signal.Signals(number).name, 128 + number)
+        super().__init__(str(told))
+        self.reason, self.exit_code = told.reason, told.exit_code
+
+
 @contextmanager
 def stopping() -> Iterator[None]:
-    """End what is inside by `StoppedError` on either of SCHEDULERS, in order, as Ctrl-C does by KeyboardInterrupt.
+    """End what is inside in order on either of SCHEDULERS, as Ctrl-C does by KeyboardInterrupt.
 
     Trainings, which can go on to the end of a step, have their own way (training/stopping.py). Outside the main
     thread, where Python hands out no signals, nothing changes.
+
+    Raises:
+        StoppedError: one came.
     """
     asked: list[int] = []
 
     def stop(number: int, _: FrameType | None) -> None:
         asked.append(number)
         if len(asked) == 1:  # a scheduler repeats itself, and would interrupt the orderly end
-            raise StoppedError(signal.Signals(number).name, 128 + number)
+            raise Stopped(number)
 
     mine = SCHEDULERS if threading.current_thread() is threading.main_thread() else ()
     before = {number: signal.signal(number, stop) for number in mine}
+    try:
+        yield
+    except Stopped as stopped:
+        error = StoppedError(stopped.reason, stopped.exit_code)
+        error.progressed, error.requeues = stopped.progressed, stopped.requeues
+        raise error from None
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+@contextmanager
+def deaf() -> Iterator[None]:
+    """Neither of SCHEDULERS does anything inside; only for the main thread, and for a moment."""
+    before = {number: signal.signal(number, signal.SIG_IGN) for number in SCHEDULERS}
     try:
         yield
     finally:
@@ -37,7 +69,7 @@ def stopping() -> Iterator[None]:
 
 @contextmanager
 def shielded() -> Iterator[None]:
-    """Start children inside: what they and their server inherit is that SCHEDULERS are held back.
+    """Hold SCHEDULERS back inside, also from children that are started there, and from their server.
 
     Else the server, which multiprocessing starts with the first child, would end with a job's first signal, and with it
     what is known of the children. A child calls `unshield`.

@@ -2,7 +2,6 @@
 
 import re
 import shutil
-import subprocess
 from collections.abc import Iterator, Sequence
 
 from ser_lightning.cluster.checks import Finding, Work
@@ -11,12 +10,11 @@ from ser_lightning.cluster.jobs import KINDS
 from ser_lightning.cluster.settings import Slurm
 from ser_lightning.cluster.submit import sbatch
 from ser_lightning.errors import UserError
+from ser_lightning.runs.scheduler import scontrol
 
 SPARE = 30.0
 """Seconds for ending a step and what follows; W&B online has a minute more to finish."""
 WANDB = 60.0
-SECONDS = 30
-"""That a controller has to answer."""
 
 
 def resources(work: Work, slurm: Slurm) -> Finding:
@@ -62,11 +60,11 @@ def _limit(slurm: Slurm, step: Step) -> Iterator[Finding]:
         yield Finding("time limit", "warn" if short else "ok", text, "a longer slurm.time" if short else "")
 
 
-def controller(slurm: Slurm, step: Step | None) -> Iterator[Finding]:
+def controller(step: Step | None) -> Iterator[Finding]:
     """What the cluster's configuration says of requeueing and of the time between TERM and KILL."""
-    said = _scontrol("show", "config")
-    if said is None:
-        yield Finding("cluster", "warn", "no answer of scontrol: not checked", "run `ser doctor` where SLURM is")
+    said, wrong = scontrol("show", "config")
+    if wrong:
+        yield Finding("cluster", "warn", f"{wrong}: not checked", "run `ser doctor` where SLURM is")
         return
     found = dict(re.findall(r"^(\w+)\s*= (.*?)\s*$", said, re.MULTILINE))
     wait = float(re.sub(r"\D", "", found.get("KillWait", "")) or 0)
@@ -114,14 +112,3 @@ def seconds_of(limit: str) -> float | None:
     else:
         hours, minutes, seconds = 0, *[*numbers, 0][:2]
     return float(((int(days or 0) * 24 + hours) * 60 + minutes) * 60 + seconds)
-
-
-def _scontrol(*words: str) -> str | None:
-    command = shutil.which("scontrol")
-    if command is None:
-        return None
-    try:
-        done = subprocess.run([command, *words], capture_output=True, text=True, timeout=SECONDS)
-    except subprocess.TimeoutExpired:
-        return None
-    return None if done.returncode else done.stdout

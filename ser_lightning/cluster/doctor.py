@@ -67,7 +67,7 @@ def examine(kind: str, words: Sequence[str], conf: str | None, slurm: Slurm | No
     if slurm:
         rows.add("tasks", lambda: [checks_slurm.resources(work, slurm)])
         rows.add("signal", lambda: checks_slurm.signals(work, slurm, largest))
-        rows.add("cluster", lambda: checks_slurm.controller(slurm, largest))
+        rows.add("cluster", lambda: checks_slurm.controller(largest))
         rows.add("sbatch", lambda: [checks_slurm.accepted(kind, words, conf, slurm)])
     return rows.found
 

@@ -61,9 +61,10 @@ def carry_out(chosen: Plan, folder: CrossvalFolder, slots: list[dict[str, str]],
     progress = _run(chosen, chosen.tasks, folder, slots, stop)
     pool(chosen, folder, progress.folds, progress.runs)
     if not folder.complete:
+        how, again = ("failed", "again") if slots else ("are not finished", "without gather=true")
         raise IncompleteError(
-            f"{progress.failed} of {len(chosen.tasks)} runs failed: {folder.result} is marked incomplete; the same "
-            "command again tries only those"
+            f"{progress.failed} of {len(chosen.tasks)} runs {how}: {folder.result} is marked incomplete; the same "
+            f"command {again} tries only those"
         )
 
 

@@ -7,11 +7,12 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 
 from ser_lightning.console import track
-from ser_lightning.errors import StoppedError, UserError
+from ser_lightning.errors import UserError
 from ser_lightning.features.extractor import Extractor
 from ser_lightning.features.filler import Filler, Task
 from ser_lightning.features.parallel import in_parallel
 from ser_lightning.features.store import FeatureStore, segments
+from ser_lightning.signals import Stopped
 
 SEGMENT_UTTERANCES = 256
 """Utterances a segment: an interruption loses at most this many a worker, a large corpus makes a few dozen files."""
@@ -71,8 +72,8 @@ def _progress_told(folders: Sequence[Path]) -> Iterator[None]:
     before = {path for folder in folders for path in segments(folder)}
     try:
         yield
-    except StoppedError as error:
-        error.progressed = any(path not in before for folder in folders for path in segments(folder))
+    except Stopped as stopped:
+        stopped.progressed = any(path not in before for folder in folders for path in segments(folder))
         raise
 
 

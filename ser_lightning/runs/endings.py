@@ -7,6 +7,7 @@ from pathlib import Path
 import torch
 
 from ser_lightning.errors import UserError
+from ser_lightning.signals import SCHEDULERS
 from ser_lightning.training.module import NonFiniteLossError
 
 FINISHED, STOPPED = "finished", "stopped"
@@ -16,6 +17,7 @@ FAILED = "failed (exit code 1)"
 """Of any exception: its words are the end of the log."""
 CODES = {NOT_FINITE: NonFiniteLossError.exit_code, MEMORY: 71, GPU_MEMORY: 72}
 """Exit codes of a child; apart from those of the shell (126 and on) and of this program (1, 2)."""
+SIGNALS = {one.value: one.name for one in signal.Signals}
 
 
 def code_of(error: BaseException) -> int:
@@ -31,14 +33,16 @@ def reason(code: int, stopped: bool, kernel_killed: bool) -> str:
     """Words for an exit code as multiprocessing gives it: below 0 for a signal."""
     if code == 0:
         return FINISHED
-    if code > 128:  # a signal, as a shell or a rank's parent tells it
+    if code - 128 in SCHEDULERS:  # which stopped it in order, maybe before they reached this process
+        return STOPPED
+    if code - 128 in SIGNALS:  # as a shell or a rank's parent tells it; a program's own 255 is none
         code = 128 - code
     if stopped:
         return STOPPED
     if code == -signal.SIGKILL:
         return f"{MEMORY} (killed by the kernel)" if kernel_killed else KILLED
     if code < 0:
-        return f"crashed ({signal.Signals(-code).name})"
+        return f"crashed ({SIGNALS.get(-code, f'signal {-code}')})"
     return next((words for words, known in CODES.items() if known == code), f"failed (exit code {code})")
 
 

@@ -136,15 +136,17 @@ def follow(children: Sequence[Child], stop: StopRequest) -> None:
         first = _first_failure(children, stop)
     finally:
         _end(children)
-    if first and stop.reason:
+    if first is None:
+        return
+    if stop.reason:
         raise StoppedError(stop.reason, stop.exit_code)
-    if first and (code := first.process.exitcode or 0) - 128 in SCHEDULERS:
+    code = first.process.exitcode or 0
+    code = code if code > 0 else 128 - code  # one that could not yet listen has died of the signal
+    if code - 128 in SCHEDULERS:
         raise StoppedError(f"{signal.Signals(code - 128).name}, which reached another rank", code)
-    if first:
-        error = UserError(first.fate)
-        code = first.process.exitcode or 0
-        error.exit_code = code if code > 0 else 128 - code
-        raise error
+    error = UserError(first.fate)
+    error.exit_code = code
+    raise error
 
 
 def _first_failure(children: Sequence[Child], stop: StopRequest) -> Child | None:

@@ -4,12 +4,13 @@ import fcntl
 import json
 import os
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TextIO
+from typing import Any, TextIO
 
 from ser_lightning.errors import UserError
+from ser_lightning.runs.scheduler import allocation
 
 
 class TakenError(UserError):
@@ -21,7 +22,8 @@ def owned(path: Path) -> Iterator[None]:
     """Own the lock file `path`, which stays, empty, when the block ends; a dead owner of this host is no owner.
 
     Between hosts the system's lock is not relied on, because some network file systems grant it to both: the text
-    of an owner on another host is believed until a person removes the file.
+    of an owner on another host is believed until a person removes the file, unless it is an earlier start of this
+    very job: SLURM starts a job again only when nothing of it is left.
 
     Raises:
         TakenError: another process has it; host and process number are named.
@@ -38,13 +40,24 @@ def owned(path: Path) -> Iterator[None]:
                 f"{path}: this file system keeps no locks ({error}); put runs_dir on one that does"
             ) from error
         owner = _owner(path)
-        if owner.get("host", socket.gethostname()) != socket.gethostname():
+        if owner.get("host", socket.gethostname()) != socket.gethostname() and not _started_before(owner):
             raise _taken(path, owner)
-        _write(file, json.dumps({"host": socket.gethostname(), "pid": os.getpid()}))
+        _write(file, json.dumps({"host": socket.gethostname(), "pid": os.getpid()} | _start()))
         try:
             yield
         finally:
             _write(file, "")
+
+
+def _start() -> dict[str, str | int]:
+    """Which start of which job this is; nothing outside SLURM."""
+    here = allocation()
+    return {"job": here.job, "restarts": here.restarts} if here else {}
+
+
+def _started_before(owner: Mapping[str, Any]) -> bool:
+    here = _start()
+    return bool(here) and owner.get("job") == here["job"] and owner["restarts"] < here["restarts"]
 
 
 def forget(path: Path, host: str) -> None:

@@ -13,6 +13,7 @@ LOGGERS = ("ser_lightning", *LIGHTNING, "py.warnings")
 def quieten() -> None:
     """Keep Lightning's information out of the terminal; warnings stay, and run.log has all."""
     warnings.filterwarnings("ignore", message=".*LeafSpec.*")  # Lightning's own use of torch
+    warnings.filterwarnings("ignore", message=".*`srun` command is available.*")  # it is no rank that srun should start
     for name in LIGHTNING:
         for handler in logging.getLogger(name).handlers:
             if isinstance(handler, logging.StreamHandler) and not isinstance(handler, logging.FileHandler):

@@ -9,10 +9,12 @@ import torch
 
 from ser_lightning.config.compose import bind
 from ser_lightning.config.schema import Config
+from ser_lightning.errors import StoppedError
 from ser_lightning.runs.folder import RunFolder
 from ser_lightning.runs.launcher import follow, start, without_scheduler
 from ser_lightning.runs.meeting import OVER, READY, Meeting, free_port
 from ser_lightning.runs.scheduler import Allocation
+from ser_lightning.signals import Stopped
 from ser_lightning.training.stopping import StopRequest, on_signals
 
 
@@ -39,11 +41,15 @@ def join(config: Config, meeting: Meeting, stop: StopRequest) -> RunFolder:
         StoppedError: it was asked to stop.
         UserError: this rank or the first one failed.
     """
-    told = meeting.wait(READY, OVER)
-    if told["state"] == READY:
-        place = _of_step(config, meeting.here, told["address"], told["port"])
-        _fit(config, Path(told["run"]), stop, {meeting.here.rank: place})
-        told = meeting.wait(OVER)
+    try:
+        told = meeting.wait(READY, OVER)
+        if told["state"] == READY:
+            place = _of_step(config, meeting.here, told["address"], told["port"])
+            _fit(config, Path(told["run"]), stop, {meeting.here.rank: place})
+            told = meeting.wait(OVER)
+    except (StoppedError, Stopped) as stopped:
+        stopped.requeues = False  # only the first knows whether the run has got on
+        raise
     return RunFolder(Path(told["run"]))
 
 

@@ -11,6 +11,7 @@ from functools import cache
 from ser_lightning.config.schema import Training
 from ser_lightning.console import console
 from ser_lightning.errors import StoppedError, UserError
+from ser_lightning.signals import deaf
 
 RANKS = (
     "SLURM_PROCID",
@@ -28,6 +29,10 @@ RANKS = (
 """Variables from which libraries conclude that this process is a rank of one training."""
 SECONDS = 30
 """That a controller has to answer."""
+LAST = 120
+"""Seconds for another process of the step to have the job started again."""
+TRIES = 3
+"""Questions to a controller that does not answer, which is busy when many jobs are pre-empted."""
 POLL = 5
 """Seconds between two looks at whether a pre-empted job is still there."""
 
@@ -131,7 +136,10 @@ def after_stop(error: StoppedError) -> None:
     if here is None:
         return
     if error.exit_code == 128 + signal.SIGUSR1 and error.requeues:
-        _requeue(here, error)
+        with deaf():  # the job's end comes before scontrol has answered
+            _requeue(here, error)
+    elif error.exit_code == 128 + signal.SIGUSR1:
+        time.sleep(LAST)  # srun --kill-on-bad-exit would end who asks; what it asks for ends this, too
     elif error.exit_code == 128 + signal.SIGTERM and _in_grace_time(here):
         console.print(f"ser: job {here.name} is pre-empted; it ends when SLURM takes its nodes", soft_wrap=True)
         while _in_grace_time(here):
@@ -139,8 +147,12 @@ def after_stop(error: StoppedError) -> None:
 
 
 def _in_grace_time(here: Allocation) -> bool:
-    said = _scontrol("show", "job", "--oneliner", here.job)[0]
-    return "JobState=RUNNING" in said and "PreemptTime=" in said and "PreemptTime=None" not in said
+    for _ in range(TRIES):
+        said, complaint = scontrol("show", "job", "--oneliner", here.job)
+        if not complaint:
+            return "JobState=RUNNING" in said and "PreemptTime=" in said and "PreemptTime=None" not in said
+        time.sleep(POLL)
+    return False
 
 
 def _requeue(here: Allocation, error: StoppedError) -> None:
@@ -153,12 +165,12 @@ def _requeue(here: Allocation, error: StoppedError) -> None:
             soft_wrap=True,
         )
         return
-    said = _scontrol("requeue", here.name)[1]
+    said = scontrol("requeue", here.name)[1]
     words = f"cannot be requeued ({said}): submit it again to go on" if said else "is requeued and goes on by itself"
     console.print(f"ser: job {here.name} {words}", soft_wrap=True)
 
 
-def _scontrol(*words: str) -> tuple[str, str]:
+def scontrol(*words: str) -> tuple[str, str]:
     """What scontrol says, and what it complains of: nothing where it did what was asked."""
     command = shutil.which("scontrol")
     if command is None:
@@ -167,4 +179,5 @@ def _scontrol(*words: str) -> tuple[str, str]:
         done = subprocess.run([command, *words], capture_output=True, text=True, check=False, timeout=SECONDS)
     except subprocess.TimeoutExpired:
         return "", f"scontrol did not answer in {SECONDS} s"
-    return done.stdout, done.stderr.strip() if done.returncode else ""
+    complaint = done.stderr.strip() or f"scontrol ended with exit code {done.returncode}"
+    return done.stdout, complaint if done.returncode else ""

@@ -121,8 +121,9 @@ class Board:
     def _progress(self, trial: FrozenTrial) -> tuple[str, str]:
         """Epochs, or folds, that are done, and the last validation UAR."""
         if self.frozen.study.crossval is None:
-            run = trial.user_attrs.get(RUN)
-            rows = read_history(RunFolder(Path(run)).metrics) if run else []
+            run, rows = trial.user_attrs.get(RUN), []
+            with suppress(OSError):  # another host put a new file in its place: on NFS the old one is gone while read
+                rows = read_history(RunFolder(Path(run)).metrics) if run else []
             uars = [row.get("validation/uar") for row in rows]
         else:
             uars = [trial.intermediate_values[step] for step in sorted(trial.intermediate_values)]

@@ -116,14 +116,15 @@ def _check_sampler(study: StudySettings, space: Space) -> None:
 def _check_pruner(study: StudySettings) -> None:
     pruner(study)
     name, *others = study.objectives
-    if study.crossval or others or study.pruner["name"] == "none":
+    if others or study.pruner["name"] == "none":
         return
-    if "wilcoxon" in (study.pruner["name"], (study.pruner.get("wrapped_pruner") or {}).get("name")):
+    wrapped = (study.pruner.get("wrapped_pruner") or {}).get("name")
+    if wrapped == "wilcoxon" or (study.pruner["name"] == "wilcoxon" and not study.crossval):
         raise ConfigError(
             "study.pruner: wilcoxon compares the folds of cross-validated trials; a run's epochs are no independent "
-            "pairs. Take median or hyperband, or score trials by study.crossval"
+            "pairs. Take median or hyperband, or score trials by study.crossval, with wilcoxon as it is"
         )
-    if name not in BY_EPOCH:
+    if name not in BY_EPOCH and not study.crossval:
         raise ConfigError(
             f"study.pruner: `{name}` is not followed from epoch to epoch, so no trial would be pruned; write "
             f"pruner: {{name: none}}, or take one of {', '.join(BY_EPOCH)} as objective"

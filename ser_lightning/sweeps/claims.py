@@ -39,8 +39,8 @@ class Claimed:
     """Whether another worker began it."""
     run: Path | None
     """The folder of its run, where one was begun."""
-    before: str = ""
-    """The host of the worker that had it before, which let it go or died; empty where nobody is known."""
+    before: Sequence[str] = ()
+    """Hosts of the workers that had it before, each of which let it go or died."""
 
 
 @dataclass
@@ -158,11 +158,12 @@ class Claims:
         here = allocation()
         if here is None or here.tasks == 1:
             return False
-        turns, me = self.owners.turns(), self.owners.me
+        try:
+            turns, me = self.owners.turns(), self.owners.me
+        except OSError:  # who cannot see the others asks for itself: to be asked for twice does no harm
+            return False
         running = self.study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
-        last = [
-            (trial, self.owners.read(trial.number, turns[trial.number])) for trial in running if trial.number in turns
-        ]
+        last = [(one, self.owners.read(one.number, turns[one.number])) for one in running if one.number in turns]
         beside = [(trial, owner) for trial, owner in last if owner.who and owner.who.job == me.job and owner.who != me]
         return any(self._liveness(trial, owner) == "alive" for trial, owner in beside)
 
@@ -216,7 +217,7 @@ class Claims:
         claimed = None
         try:
             trial = self._attach(found)
-            claimed = self._begin(trial, mine, last) if trial else None
+            claimed = self._begin(trial, mine) if trial else None
         finally:
             if claimed is None:
                 self._dropped.append(mine)
@@ -236,13 +237,13 @@ class Claims:
         self.study.sampler = sampler(self.settings, found.number)
         return Trial(self.study, identifier)
 
-    def _begin(self, trial: Trial, mine: Owner, last: Owner | None) -> Claimed | None:
+    def _begin(self, trial: Trial, mine: Owner) -> Claimed | None:
         text = trial.user_attrs.get(RUN)
         run = Path(text) if text else None
         if mine.deaths > self.settings.adoptions:
             why = f"its worker died {mine.deaths} times"
             if self._tell(trial, trial.number, TrialState.FAIL, None, {REASON: why, LOG_END: ""}) and run:
-                forget_state(RunFolder(run))
+                forget_state(RunFolder(run), self._before(mine, trial.number))
             return None
         try:
             trial.set_user_attr(WORKER, str(self.owners.me))
@@ -250,7 +251,12 @@ class Claims:
         except UpdateFinishedTrialError:
             return None
         self._held[trial.number] = _Held(mine, trial, run)
-        return Claimed(trial, trial.number, mine.turn > 0, run, last.who.host if last and last.who else "")
+        return Claimed(trial, trial.number, mine.turn > 0, run, self._before(mine, trial.number))
+
+    def _before(self, mine: Owner, number: int) -> list[str]:
+        """Of all turns: who died as soon as it had the trial did not clear away what the one before it had left."""
+        earlier = [self.owners.read(number, turn) for turn in range(mine.turn)]
+        return sorted({owner.who.host for owner in earlier if owner.who})
 
     def _liveness(self, trial: FrozenTrial, owner: Owner) -> Liveness:
         run = trial.user_attrs.get(RUN)

@@ -10,6 +10,7 @@ from ser_lightning.config.compose import bind
 from ser_lightning.errors import ConfigError
 from ser_lightning.runs.prepare import prepare
 from ser_lightning.sweeps.frozen import Frozen
+from ser_lightning.sweeps.measure import BY_EPOCH
 from ser_lightning.sweeps.samplers import pruner
 from ser_lightning.sweeps.settings import StudySettings
 
@@ -34,10 +35,10 @@ def folds_needed(p_threshold: float, n_startup_steps: int) -> float:
 
 
 def check_folds(frozen: Frozen) -> str:
-    """What to say where trials are cross-validations of too few folds to be pruned between them; else nothing.
+    """What to say where cross-validated trials are pruned between folds only, or within the first only; else nothing.
 
     Raises:
-        ConfigError: there are too few, and `study.pruner` asks for that test.
+        ConfigError: there are too few folds, and `study.pruner` asks for that test, or the objective has no epochs.
         UserError: the corpus or the split can't be used.
     """
     settings = frozen.study
@@ -45,12 +46,16 @@ def check_folds(frozen: Frozen) -> str:
         return ""
     test = _wilcoxon(settings)
     needed, folds = folds_needed(test["p_threshold"], test["n_startup_steps"]), _folds(frozen)
+    (key,) = settings.objectives  # several have no pruner
+    followed = key in BY_EPOCH or settings.pruner["name"] == NAME
     if folds >= needed:
-        return ""
+        return "" if followed else f"`{key}` is not known of epochs; trials are pruned between folds only, by wilcoxon"
     why = f"{folds} folds are too few to prune between them: with p_threshold={test['p_threshold']:g}"
     why = f"{why} Wilcoxon's test needs {needed:g}"
     if settings.pruner["name"] == NAME:
         raise ConfigError(f"study.pruner: {why}; take more folds, a higher p_threshold, or pruner: {{name: median}}")
+    if not followed:
+        raise ConfigError(f"study.pruner: {why}, and `{key}` is not known of epochs; write pruner: {{name: none}}")
     return f"{why}; trials are pruned within their first fold only, by {settings.pruner['name']}"
 
 

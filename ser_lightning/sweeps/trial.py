@@ -79,7 +79,12 @@ class Preparation:
         most = self.frozen.constraints.get(PARAMETERS)
         if most is None:
             return
-        count = make_learner(prepared).parameters
+        try:
+            count = make_learner(prepared).parameters
+        except UserError:
+            raise
+        except Exception as error:  # a model's own words for values that do not suit it: this trial's end alone
+            raise UserError(f"the model cannot be made: {type(error).__name__}: {error}") from error
         if PARAMETERS not in claimed.trial.constraints:  # by the worker that had it before
             claimed.trial.set_constraint(PARAMETERS, count - most)
         if count > most:

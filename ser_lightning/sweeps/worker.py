@@ -3,6 +3,7 @@
 import re
 import signal
 from collections.abc import Iterator, Sequence
+from itertools import product
 
 from optuna.study import Study
 from optuna.trial import TrialState
@@ -59,7 +60,7 @@ class Worker:
         self.asked: dict[str, str] = {}
         """Why this worker asked a trial's job to stop."""
         self.failed: list[str] = []
-        """Reasons of the trials that failed since the last that did not."""
+        """Reasons of the trials that failed in a row for one; once these are enough to stop for, they stay."""
         self.progressed = False
         """Whether an epoch of any trial has ended here."""
         self.slots = Slots(environments(self.preparation.device, jobs, self.preparation.ranks), stop, self)
@@ -151,8 +152,8 @@ class Worker:
         except UserError as error:
             self._tell(claimed, TrialState.FAIL, str(error))
             return None
-        for run in begun.runs:
-            forget(run.lock, claimed.before)
+        for run, host in product(begun.runs, claimed.before):
+            forget(run.lock, host)
         self.claims.started(claimed.number, begun.runs[0].path)
         key, pruner = next(iter(self.frozen.study.objectives)), self.frozen.study.pruner["name"]
         self.running[begun.job.name] = begun, follow(begun, self.claims.study, key, pruner, self.firsts)
@@ -176,8 +177,9 @@ class Worker:
         most = self.frozen.study.memory
         if most is None:
             return
+        held = resident()
         for name, (begun, _) in self.running.items():
-            if name not in self.asked and resident(self.slots.pid(begun.job)) > most:
+            if name not in self.asked and held(self.slots.pid(begun.job)) > most:
                 # No figure of what it held: reasons in a row are compared.
                 self.asked[name] = f"{MEMORY} (more than study.memory={most} MiB)"
                 self.slots.end(begun.job, at_once=True)  # with time to stop it would eat the machine
@@ -196,7 +198,7 @@ class Worker:
         except UserError as error:
             return self._tell(begun.claimed, TrialState.FAIL, str(error), runs=begun.runs)
         self.claims.finish(begun.claimed, TrialState.COMPLETE, values)
-        self.failed.clear()
+        self._count()
         return TrialState.COMPLETE
 
     def _tell(
@@ -211,12 +213,15 @@ class Worker:
             return state
         for run in runs:
             forget_state(run)
-        if state == TrialState.FAIL:
-            same = bool(self.failed) and _kind(self.failed[-1]) == _kind(reason)
-            self.failed = [*self.failed, reason] if same else [reason]
-        else:
-            self.failed.clear()
+        self._count(reason if state == TrialState.FAIL else "")
         return state
+
+    def _count(self, failure: str = "") -> None:
+        """One more of a row of failures, or its end; what other slots still run does not undo a row that is over."""
+        if self._tired:
+            return
+        same = bool(self.failed and failure) and _kind(self.failed[-1]) == _kind(failure)
+        self.failed = [*self.failed, failure] if same else [failure] * bool(failure)
 
     @property
     def _requeued(self) -> bool:

@@ -8,6 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 from wandb.proto import wandb_internal_pb2
 
 messages: Any = wandb_internal_pb2  # made when it is imported, so that no type is known of it
@@ -17,7 +18,10 @@ HEADER, BLOCK, FULL, LAST = 7, 32768, 1, 4
 
 
 def records(log: Path) -> Iterator[Any]:
-    """The records of a `.wandb` file, up to where it was cut short: LevelDB's log format after wandb's own header."""
+    """The records of a `.wandb` file, up to where it was cut short or spoilt, as by a node that lost its power.
+
+    It is LevelDB's log format after wandb's own header.
+    """
     data, position, begun = log.read_bytes(), HEADER, b""
     while position + 7 <= len(data):
         left = BLOCK - position % BLOCK
@@ -31,7 +35,12 @@ def records(log: Path) -> Iterator[Any]:
             return
         begun = piece if kind in (FULL, 2) else begun + piece
         if kind in (FULL, LAST):
-            yield messages.Record.FromString(begun)
+            record = messages.Record()
+            try:
+                record.ParseFromString(begun)
+            except DecodeError:
+                return
+            yield record
 
 
 @dataclass(frozen=True)

@@ -1,8 +1,8 @@
 """A run in Weights & Biases: opened through Lightning's logger, always finished with the right exit code."""
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -26,10 +26,31 @@ class Identity:
     tags: Sequence[str]
 
 
+class Logger(WandbLogger):
+    """Lightning's, whose failure costs no training: wandb's own process ends with a job's first signal, for one."""
+
+    lost = False
+    """Whether wandb failed, from when on nothing is logged."""
+
+    def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
+        self.attempt(lambda: super(Logger, self).log_metrics(metrics, step))
+
+    def attempt(self, call: Callable[[], object]) -> None:
+        """Do it unless wandb has failed; its first error is said and ends the logging."""
+        try:
+            if not self.lost:
+                call()
+        except Exception as error:
+            self.lost = True
+            console.print(
+                f"W&B: {error or type(error).__name__}; nothing more is logged there by this process, the work goes on",
+                style="yellow",
+                soft_wrap=True,
+            )
+
+
 @contextmanager
-def tracked(
-    settings: Tracking, identity: Identity, config: Mapping[str, Any], folder: Path
-) -> Iterator[WandbLogger | None]:
+def tracked(settings: Tracking, identity: Identity, config: Mapping[str, Any], folder: Path) -> Iterator[Logger | None]:
     """The logger of a run, or None with tracking.mode=off; closed in any case.
 
     An exception inside marks the run as failed with its `exit_code` (1 where it has none).
@@ -42,9 +63,10 @@ def tracked(
         yield from _tracked(settings, identity, config, folder)
 
 
-def _tracked(settings: Tracking, identity: Identity, config: Mapping[str, Any], folder: Path) -> Iterator[WandbLogger]:
+def _tracked(settings: Tracking, identity: Identity, config: Mapping[str, Any], folder: Path) -> Iterator[Logger]:
     import wandb
 
+    mode = _reachable(settings.mode)
     run = wandb.init(
         dir=folder,
         project=settings.project,
@@ -55,11 +77,11 @@ def _tracked(settings: Tracking, identity: Identity, config: Mapping[str, Any], 
         job_type=identity.job_type,
         tags=list(identity.tags),
         config=dict(config),
-        mode=_reachable(settings.mode),
+        mode=mode,
         resume="allow",
         allow_val_change=True,
     )
-    logger = WandbLogger(experiment=run)
+    logger = Logger(experiment=run)
     run.define_metric("epoch")
     run.define_metric("*", step_metric="epoch")
     code = 1
@@ -70,7 +92,10 @@ def _tracked(settings: Tracking, identity: Identity, config: Mapping[str, Any], 
         code = getattr(error, "exit_code", 130 if isinstance(error, KeyboardInterrupt) else 1)
         raise
     finally:
-        wandb.finish(exit_code=code)
+        logger.attempt(lambda: wandb.finish(exit_code=code))
+        if logger.lost:
+            with suppress(Exception):  # it says again what is said already
+                wandb.teardown()
 
 
 @contextmanager
@@ -95,7 +120,7 @@ def _reachable(mode: Literal["offline", "online", "off"]) -> Literal["offline", 
     return "online"
 
 
-def log_scores(logger: WandbLogger | None, part: str, scores: Scores, classes: Sequence[str], picture: Path) -> None:
+def log_scores(logger: Logger | None, part: str, scores: Scores, classes: Sequence[str], picture: Path) -> None:
     """Final scores of a part into the summary, its confusion matrix as a table of counts and a picture."""
     if logger is None:
         return
@@ -109,6 +134,6 @@ def log_scores(logger: WandbLogger | None, part: str, scores: Scores, classes: S
     shown: dict[str, Any] = {f"{part}/confusion_table": wandb.Table(columns=["true", "predicted", "count"], data=rows)}
     if picture.exists():
         shown[f"{part}/confusion_matrix"] = wandb.Image(str(picture))
-    logger.experiment.log(shown)
-    final = {"uar": scores.uar, "wa": scores.wa, "macro_f1": scores.macro_f1}
-    logger.experiment.summary.update({f"final/{part}/{name}": value for name, value in final.items()})
+    scored = {"uar": scores.uar, "wa": scores.wa, "macro_f1": scores.macro_f1}
+    final = {f"final/{part}/{name}": value for name, value in scored.items()}
+    logger.attempt(lambda: (logger.experiment.log(shown), logger.experiment.summary.update(final)))

@@ -270,11 +270,11 @@ def test_what_the_controller_and_sbatch_say(tiny: list[str], tmp_path: Path, mon
 
     monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:/usr/bin:/bin")
     command("scontrol", "echo 'JobRequeue              = 1'; echo 'KillWait                = 30 sec'")
-    found = only(checks_slurm.controller(Slurm(), STEP))
+    found = only(checks_slurm.controller(STEP))
     assert (found.level, found.found) == ("ok", "jobs are requeued; 30 s from TERM to KILL")
-    assert only(checks_slurm.controller(Slurm(), replace(STEP, seconds=31.0))).level == "warn"
+    assert only(checks_slurm.controller(replace(STEP, seconds=31.0))).level == "warn"
     command("scontrol", "exit 1")
-    assert only(checks_slurm.controller(Slurm(), STEP)).level == "warn"
+    assert "scontrol ended with exit code 1: not checked" in only(checks_slurm.controller(STEP)).found
     command("sbatch", f'echo "$@" > {tmp_path}/asked; cat > {tmp_path}/script')
     assert checks_slurm.accepted("train", tiny, None, Slurm(account="us")).level == "ok"
     assert "--test-only" in (tmp_path / "asked").read_text()

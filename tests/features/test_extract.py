@@ -1,5 +1,7 @@
 """Filling the store: only what is missing, one read a file, nothing wrong is kept."""
 
+import os
+import signal
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -11,13 +13,14 @@ import soundfile
 import torch
 
 from ser_lightning.corpora.audio import look
-from ser_lightning.errors import ConfigError, UserError
+from ser_lightning.errors import ConfigError, StoppedError, UserError
 from ser_lightning.features import audio, extract
 from ser_lightning.features.extract import fill
 from ser_lightning.features.extractor import Extractor, extractor_key
 from ser_lightning.features.log_mel import LogMel
 from ser_lightning.features.mfcc import MFCC
 from ser_lightning.features.store import FeatureStore
+from ser_lightning.signals import stopping
 
 Items = list[tuple[str, Path]]
 Reads = list[tuple[str, list[int]]]
@@ -126,6 +129,24 @@ def test_interruption_keeps_what_was_flushed(
     with pytest.raises(KeyboardInterrupt):
         fill(store, {"x": Samples()}, items)
     assert store.missing(Samples(), [digest for digest, _ in items]) == [items[4][0]]
+
+
+@pytest.mark.parametrize(("file", "progressed"), [("1.wav", False), ("4.wav", True)])
+def test_a_stop_in_a_file_is_no_fault_of_the_file_and_says_whether_a_segment_is_kept(
+    store: FeatureStore, items: Items, monkeypatch: pytest.MonkeyPatch, file: str, progressed: bool
+) -> None:
+    original = audio.read_audio
+
+    def warned(path: Path, digest: str, sample_rates: Iterable[int]) -> dict[int, torch.Tensor]:
+        if path.name == file:
+            os.kill(os.getpid(), signal.SIGUSR1)
+        return original(path, digest, sample_rates)
+
+    monkeypatch.setattr(extract, "SEGMENT_UTTERANCES", 2)
+    monkeypatch.setattr(audio, "read_audio", warned)
+    with pytest.raises(StoppedError, match="SIGUSR1") as caught, stopping():
+        fill(store, {"x": Samples()}, items)
+    assert caught.value.progressed == progressed
 
 
 def test_segments_pack_many_utterances(store: FeatureStore, items: Items, monkeypatch: pytest.MonkeyPatch) -> None:

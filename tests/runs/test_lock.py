@@ -6,12 +6,14 @@ import signal
 import socket
 import subprocess
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
 
 from ser_lightning.errors import UserError
 from ser_lightning.runs.lock import TakenError, forget, owned
+from ser_lightning.runs.scheduler import Allocation
 
 HOLD = (
     "import sys, time; from pathlib import Path; from ser_lightning.runs.lock import owned\n"
@@ -50,6 +52,20 @@ def test_an_owner_on_another_host_is_named_with_the_remedy(tmp_path: Path) -> No
     (tmp_path / "lock").write_text(json.dumps({"host": "elsewhere", "pid": 1}))
     with pytest.raises(UserError, match=r"process 1 on elsewhere .* remove .*lock"), owned(tmp_path / "lock"):
         pass
+
+
+@pytest.mark.parametrize(
+    ("owner", "free"),
+    [({"job": "7", "restarts": 0}, True), ({"job": "7", "restarts": 1}, False), ({"job": "8", "restarts": 0}, False)],
+)
+def test_a_job_that_was_started_again_on_another_host_takes_its_own_lock_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, owner: dict[str, object], free: bool
+) -> None:
+    here = Allocation("7", "7", 1, "0", 1, 1, 0, 0, 0, "n2")
+    monkeypatch.setattr("ser_lightning.runs.lock.allocation", lambda: here)
+    (tmp_path / "lock").write_text(json.dumps({"host": "n1", "pid": 1} | owner))
+    with nullcontext() if free else pytest.raises(TakenError, match="process 1 on n1"), owned(tmp_path / "lock"):
+        assert json.loads((tmp_path / "lock").read_text()).items() >= {"job": "7", "restarts": 1}.items()
 
 
 def test_of_many_at_once_one_gets_it(tmp_path: Path) -> None:

@@ -18,9 +18,11 @@ from ser_lightning.errors import StoppedError, UserError
 from ser_lightning.evaluation.predictions import Predictions
 from ser_lightning.runs.evaluate import evaluate
 from ser_lightning.runs.launcher import Child, start
-from ser_lightning.runs.meeting import free_port
-from ser_lightning.runs.ranks import environment
+from ser_lightning.runs.meeting import Meeting, free_port
+from ser_lightning.runs.ranks import environment, join
+from ser_lightning.runs.scheduler import Allocation
 from ser_lightning.runs.train import train
+from ser_lightning.signals import stopping
 from ser_lightning.training.history import read_history
 from ser_lightning.training.stopping import StopRequest
 
@@ -140,3 +142,23 @@ def test_devices_that_are_not_there_are_an_error(tiny: list[str]) -> None:
     config = compose([*tiny, "training.devices=2"]).config
     with pytest.raises(UserError, match=r"cuda: not available|GPUs here"):
         train(replace(config, training=replace(config.training, accelerator="cuda", devices=99)))
+
+
+@pytest.mark.parametrize("begun", [False, True])
+def test_of_a_steps_ranks_only_the_first_asks_for_the_job_to_be_requeued(
+    tiny: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, begun: bool
+) -> None:
+    """A second rank is stopped while it waits for the first, or in the training."""
+
+    def fit(*_: object) -> None:
+        raise StoppedError("SIGUSR1", 138)
+
+    monkeypatch.setattr("ser_lightning.runs.ranks._fit", fit)
+    monkeypatch.setattr("ser_lightning.runs.meeting.time.sleep", lambda _: os.kill(os.getpid(), signal.SIGUSR1))
+    first, second = (Allocation("7", "7", 0, "0", 2, 2, rank, 0, rank, "127.0.0.1") for rank in (0, 1))
+    if begun:
+        Meeting(str(tmp_path), first).call(tmp_path / "run")
+    config = compose([*tiny, "training.num_nodes=2"]).config
+    with pytest.raises(StoppedError, match="SIGUSR1") as caught, stopping():
+        join(config, Meeting(str(tmp_path), second), StopRequest())
+    assert (caught.value.exit_code, caught.value.requeues) == (138, False)

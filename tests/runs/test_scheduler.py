@@ -3,6 +3,7 @@
 import os
 import signal
 import stat
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import pytest
 
 from ser_lightning.config.schema import Training
 from ser_lightning.errors import StoppedError, UserError
-from ser_lightning.runs.scheduler import RANKS, after_stop, allocation, task_of
+from ser_lightning.runs.scheduler import LAST, POLL, RANKS, after_stop, allocation, task_of
 
 JOB = {"SLURM_JOB_ID": "71", "SLURMD_NODENAME": "n2"}
 STEP = JOB | {
@@ -116,14 +117,38 @@ def stopped(number: int, progressed: bool = True, requeues: bool = True) -> Stop
 def test_a_job_is_requeued_after_its_warning_only_and_while_it_gets_on(
     job: Callable[[dict[str, str]], None],
     scontrol: Callable[[str, int], Path],
+    monkeypatch: pytest.MonkeyPatch,
     variables: dict[str, str],
     error: StoppedError,
     asked: str,
 ) -> None:
+    waits: list[float] = []
+    monkeypatch.setattr("ser_lightning.runs.scheduler.time.sleep", waits.append)
     noted = scontrol("JobState=COMPLETING PreemptTime=None", 0)
     job(variables)
     after_stop(error)
     assert (noted.read_text() if noted.exists() else "") == asked
+    assert (LAST in waits) == (not error.requeues)  # whose end would be that of the process which asks
+
+
+def test_the_end_of_a_requeued_job_does_not_cut_its_last_word(
+    job: Callable[[dict[str, str]], None], scontrol: Callable[[str, int], Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    noted = scontrol("", 0)
+    program = noted.with_name("scontrol")
+    program.write_text(f"#!/bin/sh\nkill -TERM $PPID\necho asked > {noted}\n")
+    heard: list[int] = []
+    before = signal.signal(signal.SIGTERM, lambda number, _: heard.append(number))
+    try:
+        job(JOB)
+        after_stop(stopped(signal.SIGUSR1))
+        assert heard == []
+        os.kill(os.getpid(), signal.SIGTERM)
+        assert heard == [signal.SIGTERM]  # as before
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert noted.read_text() == "asked\n"
+    assert "job 71 is requeued" in capsys.readouterr().err
 
 
 def test_what_scontrol_refuses_is_said(
@@ -141,8 +166,12 @@ def test_a_job_in_its_grace_time_waits_to_be_taken(
     noted = scontrol("JobState=RUNNING PreemptTime=2026-11-22T10:00:00", 0)
     job(JOB)
     waits: list[float] = []
+    short = time.sleep
 
     def sleep(seconds: float) -> None:
+        if seconds < POLL:  # subprocess's own
+            short(seconds)
+            return
         waits.append(seconds)
         if len(waits) == 3:
             scontrol("JobState=COMPLETING PreemptTime=2026-11-22T10:00:00", 0)

@@ -11,7 +11,7 @@ import torch
 
 from ser_lightning.errors import UserError
 from ser_lightning.runs import shares
-from ser_lightning.runs.endings import CODES, code_of, reason
+from ser_lightning.runs.endings import CODES, KILLED, code_of, reason
 from ser_lightning.runs.launcher import tail
 from ser_lightning.runs.slots import PATIENCE, Job, Slots, environments
 from ser_lightning.training.module import NonFiniteLossError
@@ -141,6 +141,17 @@ def test_a_slot_has_its_environment_and_share_of_cores(tmp_path: Path, monkeypat
     Slots(outer, StopRequest(), Seen()).work(iter(jobs(tmp_path, {"a": code, "b": code})))
     found = [tail(tmp_path / f"{name}.log") for name in "ab"]
     assert sorted(found) == [["left 3"], ["right 3"]]
+
+
+def test_every_exit_code_has_words() -> None:
+    told = {code: reason(code, stopped=False, kernel_killed=False) for code in (3, 137, 139, 255, -40)}
+    assert told == {
+        3: "failed (exit code 3)",
+        137: KILLED,
+        139: "crashed (SIGSEGV)",
+        255: "failed (exit code 255)",  # exit(-1), which is no signal 127
+        -40: "crashed (signal 40)",  # a real-time signal has no name
+    }
 
 
 def test_one_is_killed_at_once_where_time_would_do_harm(tmp_path: Path) -> None:

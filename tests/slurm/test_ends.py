@@ -20,9 +20,9 @@ def epochs(folder: Path) -> list[float | None]:
     return [row["epoch"] for row in read_history(metrics)]
 
 
-def training(cluster: Cluster, folder: Path, tiny: list[str], *options: str) -> str:
+def training(cluster: Cluster, folder: Path, tiny: list[str], *options: str, tracking: str = "off") -> str:
     """A job that trains, after its first epochs."""
-    given = [*words(tiny), f"training.max_epochs={EPOCHS}", "training.batch_size=2"]
+    given = [*words(tiny), f"tracking.mode={tracking}", f"training.max_epochs={EPOCHS}", "training.batch_size=2"]
     job = ser(cluster, folder, *options, verb="train", words=given)
     until(lambda: bool(list(folder.glob("runs/*/metrics.csv"))), "a first epoch", 60)
     return job
@@ -51,7 +51,7 @@ def test_a_pre_empted_training_goes_on(cluster: Cluster, tmp_path: Path, tiny: l
 
 
 def test_in_its_grace_time_a_training_waits_to_be_requeued(cluster: Cluster, tmp_path: Path, tiny: list[str]) -> None:
-    job = training(cluster, tmp_path, tiny, "-p", "grace")
+    job = training(cluster, tmp_path, tiny, "-p", "grace", tracking="offline")  # wandb's process ends with the signal
     pre_empt(cluster, job)
     goes_on(cluster, tmp_path, job)
     assert f"job {job} is pre-empted" in (tmp_path / "out").read_text()

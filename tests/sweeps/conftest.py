@@ -1,8 +1,6 @@
 """What tests of studies share: a PostgreSQL server, and a small study that searches one number."""
 
 from collections.abc import Callable
-from importlib.util import module_from_spec, spec_from_file_location
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,12 +8,9 @@ import pytest
 from ser_lightning.sweeps.frozen import Frozen
 from ser_lightning.sweeps.settings import StudySettings
 
-# Test folders are no packages, so a neighbour is loaded by its place.
-_spec = spec_from_file_location("sweeps_postgres", Path(__file__).with_name("postgres.py"))
-assert _spec and _spec.loader
-_module = module_from_spec(_spec)
-_spec.loader.exec_module(_module)
-postgres = _module.postgres
+from .postgres import postgres
+
+__all__ = ["postgres"]
 
 RATE = "training.learning_rate"
 

@@ -134,7 +134,9 @@ def test_without_a_terminal_a_line_for_each_own_trial_that_ends_and_the_table_at
     assert "best: trial 1, validation.uar 0.75" in last and "failed: 1 out of memory" in last
 
 
-def test_a_row_for_each_trial_that_runs(claims: tuple[Frozen, Claims], tmp_path: Path, wide: None) -> None:
+def test_a_row_for_each_trial_that_runs(
+    claims: tuple[Frozen, Claims], tmp_path: Path, wide: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
     frozen, mine = claims
     claimed = mine.claim()
     assert claimed
@@ -150,6 +152,12 @@ def test_a_row_for_each_trial_that_runs(claims: tuple[Frozen, Claims], tmp_path:
     row = next(line for line in shown.get().splitlines() if str(mine.owners.me) in line)
     cells = [cell.strip() for cell in row.strip("│").split("│")]
     assert cells[:4] == ["0", str(mine.owners.me), "2", "0.625"] and cells[5].startswith(f"{RATE}=")
+
+    def stale(path: Path) -> object:
+        raise OSError(116, "Stale file handle", str(path))
+
+    monkeypatch.setattr(module, "read_history", stale)
+    assert board._progress(mine.study.trials[0]) == ("", ""), "another host replaced it while it was read"
 
 
 def test_a_slow_storage_is_asked_seldom(claims: tuple[Frozen, Claims], monkeypatch: pytest.MonkeyPatch) -> None:

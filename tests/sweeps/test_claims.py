@@ -401,6 +401,17 @@ def test_the_scheduler_is_asked_seldom_and_for_all_jobs_at_once(
     assert after == ["2,3,1", "2", "3", "1"], "together, and apart only where one is refused"
 
 
+def test_everybody_who_had_a_trial_before_is_known(join: Join, folder: StudyFolder) -> None:
+    """The second died as soon as it had it: what the first left in the run is still there."""
+    for host in ("node7", "node8"):
+        who = replace(FAR, host=host, place=f"{host}/boot/1")
+        claimed = join(who, trials=1).claim()
+        assert claimed is not None
+        os.utime(next(folder.owners.glob(f"0.{int(claimed.adopted)}")), (time.time() - 5,) * 2)
+    claimed = join(trials=1).claim()
+    assert claimed is not None and list(claimed.before) == ["node7", "node8"]
+
+
 def test_a_heartbeat_of_another_trial_with_the_same_run_is_no_life(join: Join, tmp_path: Path) -> None:
     run, other = tmp_path / "run", replace(FAR, host="node8", place="node8/boot/1")
     run.mkdir()

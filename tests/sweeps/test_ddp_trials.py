@@ -1,7 +1,6 @@
 """Trials that train in two ranks: one trial each, one set of parameters, pruned like any other, and nobody left."""
 
 import re
-from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from typing import Any
 
@@ -9,11 +8,8 @@ import pytest
 
 from ser_lightning.files import read_csv
 
-# Test folders are no packages, so a neighbour is loaded by its place.
-_spec = spec_from_file_location("sweeps_trials", Path(__file__).with_name("trials.py"))
-assert _spec and _spec.loader
-trials = module_from_spec(_spec)
-_spec.loader.exec_module(trials)
+from . import trials
+
 stand = trials.stand
 
 

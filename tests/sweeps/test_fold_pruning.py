@@ -80,7 +80,7 @@ def test_the_first_fold_of_a_killed_workers_trial_is_gone_on_with(folded: Stand)
     assert len(read_csv(trials.run_of(trial).metrics)) == 30
 
 
-@pytest.mark.parametrize(("threshold", "startup"), product((0.02, 0.1, 0.25, 0.3, 1.0), (2, 3, 5)))
+@pytest.mark.parametrize(("threshold", "startup"), list(product((0.02, 0.1, 0.25, 0.3, 1.0), (2, 3, 5))))
 def test_folds_needed_are_those_from_which_optunas_pruner_can_prune(threshold: float, startup: int) -> None:
     study = optuna.create_study(pruner=WilcoxonPruner(p_threshold=threshold, n_startup_steps=startup))
     best, worse = study.ask(), study.ask()
@@ -116,8 +116,10 @@ def test_within_a_fold_wilcoxon_prunes_nothing(folded: Stand) -> None:
 
 
 def test_too_few_folds_are_said_and_refused_where_that_test_was_asked_for(folded: Stand) -> None:
-    def said(pruner: dict[str, Any], folds: int | None) -> str:
-        folded.write({trials.RATE: [0.01]}, study={"crossval": {"folds": folds}, "pruner": pruner})
+    def said(pruner: dict[str, Any], folds: int | None, key: str = "validation.uar") -> str:
+        objectives = {key: "maximize"}
+        own = {"crossval": {"folds": folds}, "pruner": pruner, "objectives": objectives}
+        folded.write({trials.RATE: [0.01]}, study=own)
         return check_folds(read_sweep("s.yaml"))
 
     few = "4 folds are too few to prune between them: with p_threshold=0.1 Wilcoxon's test needs 5"
@@ -128,6 +130,11 @@ def test_too_few_folds_are_said_and_refused_where_that_test_was_asked_for(folded
         said({"name": "wilcoxon"}, 4)
     with pytest.raises(ConfigError, match=r"6 folds are too few .* needs 8;"):
         said({"name": "wilcoxon", "p_threshold": 0.01}, None)
+    slow = "`latency` is not known of epochs"
+    assert said(LATE, 5, "latency") == f"{slow}; trials are pruned between folds only, by wilcoxon"
+    assert said({"name": "wilcoxon"}, 5, "latency") == ""
+    with pytest.raises(ConfigError, match=rf"4 folds are too few .*, and {slow}; write pruner: "):
+        said(LATE, 4, "latency")
 
 
 def test_a_refused_study_is_not_made(folded: Stand) -> None:

@@ -45,6 +45,9 @@ def test_relative_paths_are_made_absolute(frozen: Frozen, tmp_path: Path) -> Non
     assert base["corpus"]["root"] == "/home/someone/speech"
     assert base["runs_dir"] == str(tmp_path / "runs") and base["cache_dir"] == str(tmp_path / ".ser_cache")
     assert base["split"]["file"] == str(tmp_path / "parts.csv")
+    assert base["scratch_dir"] is None
+    for written, expected in [("fast", str(tmp_path / "fast")), ("$TMPDIR", "$TMPDIR"), ("~/fast", "~/fast")]:
+        assert read_sweep("one.yaml", [f"scratch_dir={written}"]).base["scratch_dir"] == expected
 
 
 def test_a_study_reads_back_equal_and_as_plain_yaml(frozen: Frozen, tmp_path: Path) -> None:

@@ -179,6 +179,15 @@ FILE_MISTAKES: list[tuple[dict[str, Any], str]] = [
         "wilcoxon compares the folds",
     ),
     (
+        {
+            "study": {
+                "crossval": {"folds": None},
+                "pruner": {"name": "patient", "patience": 2, "wrapped_pruner": {"name": "wilcoxon"}},
+            }
+        },
+        "wilcoxon compares the folds .* with wilcoxon as it is",
+    ),
+    (
         {"study": {"sampler": {"name": "brute_force"}}, "space": {"model.dropout": {"float": [0.1, 0.3]}}},
         "space.model.dropout: brute_force tries every value, and 0.1 to 0.3 has endlessly many; give a `step`",
     ),

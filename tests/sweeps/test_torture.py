@@ -6,18 +6,13 @@ import random
 import signal
 import time
 from collections import defaultdict
-from importlib.util import module_from_spec, spec_from_file_location
-from pathlib import Path
 from typing import Any
 
 import pytest
 from optuna.trial import FrozenTrial, TrialState
 
-# Test folders are no packages, so a neighbour is loaded by its place.
-_spec = spec_from_file_location("sweeps_trials", Path(__file__).with_name("trials.py"))
-assert _spec and _spec.loader
-trials = module_from_spec(_spec)
-_spec.loader.exec_module(trials)
+from . import trials
+
 stand = trials.stand
 
 WORKERS, MEMORY, LEAST = 4, 1500, 0.7

@@ -5,8 +5,6 @@ import json
 import re
 import signal
 from dataclasses import replace
-from importlib.util import module_from_spec, spec_from_file_location
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -21,11 +19,8 @@ from ser_lightning.sweeps.sweep import sweep
 from ser_lightning.sweeps.trial import Begun, Preparation
 from ser_lightning.sweeps.worker import TiredError
 
-# Test folders are no packages, so a neighbour is loaded by its place.
-_spec = spec_from_file_location("sweeps_trials", Path(__file__).with_name("trials.py"))
-assert _spec and _spec.loader
-trials = module_from_spec(_spec)
-_spec.loader.exec_module(trials)
+from . import trials
+
 stand = trials.stand
 
 pytestmark = pytest.mark.timeout(180)
@@ -145,6 +140,33 @@ def test_an_exception_is_told_by_its_words_and_different_ones_are_not_one_reason
     stand.write({trials.RATE: trials.RATES}, study={"trials": 4, "failures": 2, "pruner": NONE, "name": "tired"})
     with pytest.raises(TiredError, match=r"2 trials in a row ended with.*width 1"):
         sweep(["s.yaml"])
+
+
+def test_what_ends_well_beside_a_row_of_failures_does_not_undo_it(stand: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first trial outlasts the two that fail; nobody begins the fourth, and that is said."""
+    really = Preparation.begin
+
+    def begin(self: Preparation, claimed: Claimed) -> Begun:
+        begun = really(self, claimed)
+        failing = replace(begun.job, target=exec, arguments=("raise KeyError('label')",))
+        return replace(begun, job=failing) if claimed.number else begun
+
+    monkeypatch.setattr(Preparation, "begin", begin)
+    own = ["training.max_epochs=60", "training.patience=null"]
+    stand.write({trials.RATE: trials.RATES}, *own, study={"trials": 4, "failures": 2, "pruner": NONE})
+    with pytest.raises(TiredError, match=r"2 trials in a row ended with.*'label'"):
+        sweep(["s.yaml", "jobs=2"])
+    assert states(stand.study()) == ["COMPLETE", "FAIL", "FAIL", "WAITING"]
+
+
+def test_a_model_that_cannot_be_made_is_its_trial_s_end_alone(stand: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(prepared: object) -> object:
+        raise ValueError("dropout probability has to be between 0 and 1")
+
+    monkeypatch.setattr("ser_lightning.sweeps.trial.make_learner", fail)
+    study = stand.sweep(ONE, study={"trials": 2, "pruner": NONE}, constraints={"parameters": 5000})
+    assert states(study) == ["FAIL", "FAIL"]
+    assert study.trials[0].user_attrs["reason"].startswith("the model cannot be made: ValueError: dropout")
 
 
 def test_too_little_memory_is_one_reason_however_much_was_held(stand: Any) -> None:

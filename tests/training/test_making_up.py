@@ -55,6 +55,14 @@ def test_what_was_lost_is_logged_and_what_will_be_trained_again_is_not(folder: P
     assert goes_on(folder, 3) == [first, {"epoch": 2, "train/loss": 0.8, "trainer/global_step": 11}]
 
 
+def test_a_spoilt_log_costs_what_it_held_and_no_training(folder: Path) -> None:
+    (segment,) = segments(folder)
+    whole = segment.log.read_bytes()
+    middle = len(whole) // 2
+    segment.log.write_bytes(whole[:middle] + b"\xff" * (len(whole) - middle))
+    assert [row["epoch"] for row in goes_on(folder, 3)][-2:] == [1, 2]
+
+
 def test_a_training_that_begins_has_nothing_to_make_up(folder: Path) -> None:
     assert goes_on(folder, 0) == []
 
