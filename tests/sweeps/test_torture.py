@@ -24,7 +24,7 @@ SWEEP: dict[str, Any] = {
         "sampler": {"name": "random", "seed": 0},
         "pruner": {"name": "threshold", "lower": LEAST, "n_warmup_steps": 1},
         "memory": MEMORY,
-        "failures": 9,
+        "failures": 200,  # kills come in rows
     },
     # No float that is drawn is a whole number, so only what a study starts with has a mood.
     "space": {trials.RATE: trials.RATES, MOOD: {"float": [0.0, 6.0]}},
@@ -116,12 +116,15 @@ def test_forty_trials_end_once_each_whatever_happens(storage: str, stand: Any, r
 @pytest.mark.timeout(3600)
 @pytest.mark.parametrize("storage", ["journal", "postgres"])
 def test_two_hundred_trials_survive_random_kills(storage: str, stand: Any, request: pytest.FixtureRequest) -> None:
-    """Every two seconds or so a worker or a trial's child is killed, and each worker is replaced."""
+    """Again and again a worker or a trial's child is killed when some more trials have ended; workers are replaced."""
     url = request.getfixturevalue("postgres") if storage == "postgres" else None
-    chance, killed = random.Random(0), 0
+    chance, killed, before = random.Random(0), 0, 0
     begin(stand, 200, 3, url, WORKERS)
     while any(trial.state in (TrialState.RUNNING, TrialState.WAITING) for trial in stand.study().trials):
-        time.sleep(chance.uniform(0.5, 4.0))
+        time.sleep(chance.uniform(0.5, 2.0))
+        if (ended := sum(trial.state.is_finished() for trial in stand.study().trials)) < before + chance.randint(1, 4):
+            continue
+        before = ended
         running = [process for process in stand.started if process.poll() is None]
         if chance.random() < 0.3 and running:
             chance.choice(running).kill()
