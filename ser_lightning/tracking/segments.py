@@ -8,11 +8,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
-from wandb.proto import wandb_internal_pb2
-
-messages: Any = wandb_internal_pb2  # made when it is imported, so that no type is known of it
-
 HEADER, BLOCK, FULL, LAST = 7, 32768, 1, 4
 """Bytes before the first block and of a block; kinds of a piece that end a record (2 and 3 begin it and go on)."""
 
@@ -22,6 +17,11 @@ def records(log: Path) -> Iterator[Any]:
 
     It is LevelDB's log format after wandb's own header.
     """
+    # Here, because wandb makes temporary folders when it is imported, and a run without W&B needs none.
+    from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
+    from wandb.proto import wandb_internal_pb2
+
+    messages: Any = wandb_internal_pb2  # its classes are made when it is imported, so that no type is known of them
     data, position, begun = log.read_bytes(), HEADER, b""
     while position + 7 <= len(data):
         left = BLOCK - position % BLOCK

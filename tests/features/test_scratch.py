@@ -1,8 +1,6 @@
 """Features copied to a node's own disk: what is needed, once, whole, and never stale."""
 
-import resource
 import threading
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,6 +16,8 @@ from ser_lightning.features.scratch import copied, expanded
 from ser_lightning.features.store import FeatureStore, segments
 from ser_lightning.features.verify import bad_files
 from ser_lightning.runs.prepare import prepare
+
+from .limits import small_files
 
 
 @pytest.fixture
@@ -81,20 +81,9 @@ def test_a_broken_source_is_not_copied(store: FeatureStore, tmp_path: Path) -> N
     assert not list((tmp_path / "node").rglob("*.safetensors"))
 
 
-@pytest.fixture
-def full_disk() -> Iterator[None]:
-    """No file may grow beyond 100 bytes, which fails a write as a full disk does."""
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (100, before[1]))
-    yield
-    resource.setrlimit(resource.RLIMIT_FSIZE, before)
-
-
-def test_a_full_disk_names_the_key_and_leaves_no_half_copy(
-    store: FeatureStore, tmp_path: Path, request: pytest.FixtureRequest
-) -> None:
-    request.getfixturevalue("full_disk")
-    with pytest.raises(UserError, match=r"scratch_dir: .*node.*cannot take.*\(File too large\).*scratch_dir=null"):
+def test_a_full_disk_names_the_key_and_leaves_no_half_copy(store: FeatureStore, tmp_path: Path) -> None:
+    said = r"scratch_dir: .*node.*cannot take.*\(File too large\).*scratch_dir=null"
+    with pytest.raises(UserError, match=said), small_files(100):
         copied(store, MFCC(), ["a"], tmp_path / "node")
     assert not [path for path in (tmp_path / "node").rglob("*") if path.is_file() and path.name != ".copying"]
 

@@ -3,11 +3,9 @@
 import json
 import os
 import pickle
-import resource
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -20,6 +18,8 @@ from ser_lightning.features.log_mel import LogMel
 from ser_lightning.features.mfcc import MFCC
 from ser_lightning.features.store import FeatureStore
 from ser_lightning.features.verify import bad_files
+
+from .limits import small_files
 
 
 def features_of(*digests: str, frames: int = 5) -> dict[str, torch.Tensor]:
@@ -233,20 +233,14 @@ def test_broken_segment_is_named_with_the_remedy(tmp_path: Path, length: int) ->
     assert store.missing(MFCC(), ["a"]) == ["a"]
 
 
-@pytest.fixture
-def small_files_only() -> Iterator[None]:
-    """No file may grow beyond 100 kB, which fails a write as a full disk does."""
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, before[1]))
-    yield
-    resource.setrlimit(resource.RLIMIT_FSIZE, before)
-
-
-@pytest.mark.usefixtures("small_files_only")
 def test_full_disk_is_said_and_leaves_nothing(tmp_path: Path) -> None:
     store = FeatureStore(tmp_path)
     # 10,000 x 39 float32 are 1.49 MiB.
-    with pytest.raises(UserError, match=r"cannot write 1\.5 MiB of features \(File too large\); free some space"):
-        store.add(MFCC(), features_of("a", frames=10_000))
+    found, said = (
+        features_of("a", frames=10_000),
+        r"cannot write 1\.5 MiB of features \(File too large\); free some space",
+    )
+    with pytest.raises(UserError, match=said), small_files(100_000):
+        store.add(MFCC(), found)
     assert files_in(tmp_path) == ["extractor.json"]
     assert store.missing(MFCC(), ["a"]) == ["a"]
