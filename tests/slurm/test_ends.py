@@ -1,6 +1,6 @@
 """How jobs end on a cluster: pre-empted, cancelled, out of time, out of disk; and how they go on."""
 
-import subprocess
+import shlex
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -107,10 +107,10 @@ def test_a_true_time_limit_is_outlived(cluster: Cluster, tmp_path: Path, tiny: l
 @pytest.mark.timeout(900)
 def test_without_progress_a_job_stops_and_says_so(cluster: Cluster, tmp_path: Path, tiny: list[str]) -> None:
     given = [*words(tiny), "training.max_epochs=2", "training.batch_size=1"]
-    slow = f"import time; from ser_lightning.cli import main; import ser_lightning.training.module as m; {SLOWLY}"
+    slow = f"import sys, time; from ser_lightning.cli import main; import ser_lightning.training.module as m; {SLOWLY}"
     command = [sys.executable, "-c", slow, "train", *given]
     script = tmp_path / "script"
-    script.write_text("#!/bin/bash\nsrun " + subprocess.list2cmdline(command) + "\n")
+    script.write_text(f"#!/bin/bash\nsrun {shlex.join(command)}\n")
     job = cluster.submit("--requeue", "--open-mode=append", "-o", tmp_path / "out", "-D", tmp_path, script)
     for restarts in (1, 2):
         until(lambda: len(list(tmp_path.glob("runs/*/run.log"))) > 0, "a start", 60)
@@ -125,5 +125,5 @@ def test_without_progress_a_job_stops_and_says_so(cluster: Cluster, tmp_path: Pa
 
 SLOWLY = (
     "step = m.SERModule.training_step; "
-    "m.SERModule.training_step = lambda *a, **k: (time.sleep(1), step(*a, **k))[1]; main()"
+    "m.SERModule.training_step = lambda *a, **k: (time.sleep(1), step(*a, **k))[1]; sys.exit(main())"
 )
