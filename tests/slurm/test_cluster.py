@@ -106,6 +106,7 @@ def test_a_signal_reaches_every_task_and_not_the_script(cluster: Cluster, task: 
     assert cluster.wait(job)[0]["JobState"] == "COMPLETED"
 
 
+@pytest.mark.slow  # in every run with `ser` in the job: the files beside this
 def test_a_job_can_requeue_itself(cluster: Cluster, tmp_path: Path) -> None:
     script = (
         '#!/bin/bash\necho ${SLURM_RESTART_COUNT-first}\n[ -n "$SLURM_RESTART_COUNT" ] && exit\n'
@@ -124,6 +125,7 @@ def test_cancelled_tasks_get_sigterm_and_time(cluster: Cluster, task: Callable[.
     assert "saved first 0" in log.read_text()
 
 
+@pytest.mark.slow  # in every run with `ser` in the job: the files beside this
 def test_the_job_of_a_dead_node_starts_again_on_another(cluster: Cluster, task: Callable[..., str], log: Path) -> None:
     job = task()
     first = cluster.job(job)["NodeList"]
@@ -156,6 +158,7 @@ def pre_empt(cluster: Cluster, job: str) -> None:
     cluster.submit("-p", "urgent", "--exclusive", "-w", node, "-o", "/dev/null", "--wrap", "true")
 
 
+@pytest.mark.slow  # in every run with `ser` in the job: the files beside this
 def test_a_pre_empted_job_gets_sigterm_and_starts_again(cluster: Cluster, task: Callable[..., str], log: Path) -> None:
     job = task(then="sleep 1; say saved; exit")
     pre_empt(cluster, job)

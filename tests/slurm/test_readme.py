@@ -31,6 +31,7 @@ def test_the_section_from_doctor_to_logs(
     doctor, *submits, logs, sync = [shlex.split(line.replace("PATH", str(real_speech / "emodb")))[1:] for line in LINES]
     assert main(doctor) == 0
     capsys.readouterr()
+    monkeypatch.setattr("ser_lightning.cluster.doctor.refuse", lambda *_: None)  # it was asked a moment ago
     for words in submits:
         assert main([*words, "slurm.options=[--hold]"]) == 0
     said = capsys.readouterr().out
