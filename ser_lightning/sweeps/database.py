@@ -20,7 +20,7 @@ from sqlalchemy.exc import (
 )
 
 from ser_lightning.errors import ConfigError, UserError
-from ser_lightning.sweeps.outage import Patient
+from ser_lightning.sweeps.outage import Patient, cause_of
 
 PATIENCE = 10
 """Seconds that a server has to answer."""
@@ -127,7 +127,7 @@ def _where(url: URL) -> str:
 
 def _said(error: Exception, url: URL) -> str:
     """The driver's own words on one line; a password that a driver repeats is blotted out."""
-    cause = error.__cause__ if isinstance(error, StorageInternalError) else error
+    cause = cause_of(error)
     text = " ".join(str(getattr(cause, "orig", None) or cause or error).split())
     for secret in (url.password, *(value for key, value in url.query.items() if "pass" in key.lower())):
         text = text.replace(str(secret), "***") if secret else text

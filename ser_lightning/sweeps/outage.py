@@ -92,7 +92,7 @@ class Patient:
             try:
                 found = True if again and self._carried_out(name, *args, **kwargs) else call(*args, **kwargs)
             except self._caught as error:
-                if not isinstance(_cause(error), self._away):
+                if not isinstance(cause_of(error), self._away):
                     raise
                 self._failed(error)
                 self._pause(pause)
@@ -142,7 +142,8 @@ def meanwhile(studies: Sequence[Study], call: Callable[[], None]) -> Iterator[No
             storage.meanwhile = lambda: None
 
 
-def _cause(error: BaseException) -> BaseException | None:
+def cause_of(error: BaseException) -> BaseException | None:
+    """What Optuna's StorageInternalError wraps; any other error is its own cause."""
     return error.__cause__ if isinstance(error, StorageInternalError) else error
 
 
