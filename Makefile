@@ -1,7 +1,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: install demo test lint types tests slow clean
+.PHONY: install demo test lint types tests slow bench clean
 
 install: .venv/installed            ## the virtual environment .venv with the package
 
@@ -22,6 +22,9 @@ tests: .venv/installed-dev
 
 slow: .venv/installed-dev           ## trainings on real speech, about half an hour
 	$(BIN)/pytest -m slow
+
+bench: .venv/installed-dev          ## every measured ratio against its bar, about twenty minutes on two cores
+	$(BIN)/python benchmarks/bench.py
 
 clean:                              ## what demo and the tests left; not .venv, not runs
 	rm -rf demo_corpus .ser_cache .pytest_cache .mypy_cache .ruff_cache
