@@ -19,10 +19,8 @@ from ser_lightning.runs.evaluate import evaluate
 from ser_lightning.runs.folder import RunFolder
 from ser_lightning.runs.lock import owned
 from ser_lightning.runs.logs import logged_to
-from ser_lightning.runs.outcome import find_device
 from ser_lightning.runs.prepare import prepare
-from ser_lightning.runs.scheduler import one_host
-from ser_lightning.runs.slots import Job, Slots, environments
+from ser_lightning.runs.slots import Job, Slots, slots_for
 from ser_lightning.runs.train import make_learner, train
 from ser_lightning.training.stopping import StopRequest, on_signals
 
@@ -38,7 +36,7 @@ def crossval(config: Config, settings: Settings | None = None, stop: StopRequest
             cross-validation, or it was asked to stop.
     """
     settings = settings or Settings()
-    slots = [] if settings.gather else _slots(config, settings)
+    slots = [] if settings.gather else slots_for(config.training, settings.jobs)
     chosen = plan(prepare(config), settings)
     folder = CrossvalFolder(Path(settings.crossval_dir) / chosen.id)
     if settings.only is not None:
@@ -66,11 +64,6 @@ def carry_out(chosen: Plan, folder: CrossvalFolder, slots: list[dict[str, str]],
             f"{progress.failed} of {len(chosen.tasks)} runs {how}: {folder.result} is marked incomplete; the same "
             f"command {again} tries only those"
         )
-
-
-def _slots(config: Config, settings: Settings) -> list[dict[str, str]]:
-    one_host(config.training)
-    return environments(find_device(config.training), settings.jobs, config.training.devices)
 
 
 def _one_fold(

@@ -12,9 +12,12 @@ from typing import Any, Protocol
 
 import torch
 
+from ser_lightning.config.schema import Training
 from ser_lightning.errors import UserError
 from ser_lightning.runs.endings import kernel_kills, reason
 from ser_lightning.runs.launcher import Child, start, without_scheduler
+from ser_lightning.runs.outcome import find_device
+from ser_lightning.runs.scheduler import one_host
 from ser_lightning.runs.shares import sharing, threads
 from ser_lightning.training.stopping import StopRequest
 
@@ -43,6 +46,16 @@ class Watch(Protocol):
 
     def tick(self) -> None:
         """Every half second at least."""
+
+
+def slots_for(training: Training, jobs: int | None) -> list[dict[str, str]]:
+    """The slots of trainings that are started here, `jobs` at a time; None for as many as the GPUs can hold, or one.
+
+    Raises:
+        UserError: the device is not there, no job at all, or ranks on several nodes.
+    """
+    one_host(training)
+    return environments(find_device(training), jobs, training.devices)
 
 
 def environments(device: torch.device, jobs: int | None, ranks: int) -> list[dict[str, str]]:

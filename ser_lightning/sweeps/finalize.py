@@ -17,9 +17,8 @@ from ser_lightning.errors import ConfigError, UserError
 from ser_lightning.files import write_json, write_text
 from ser_lightning.runs.lock import owned
 from ser_lightning.runs.logs import logged_to
-from ser_lightning.runs.outcome import find_device
 from ser_lightning.runs.prepare import Prepared, prepare
-from ser_lightning.runs.slots import environments
+from ser_lightning.runs.slots import slots_for
 from ser_lightning.sweeps.claims import RUN
 from ser_lightning.sweeps.experiment import experiment_files, write_experiment
 from ser_lightning.sweeps.final import FinalFolder, facts
@@ -90,7 +89,8 @@ def _config(frozen: Frozen, trial: FrozenTrial, experiment: str) -> Config:
     except (KeyError, ValueError) as error:
         raise _other(trial) from error
     name = f"{frozen.study.name} final"
-    return replace(config, experiment=experiment, tracking=replace(config.tracking, name=name))
+    tracking = replace(config.tracking, name=name, job_type="final")
+    return replace(config, experiment=experiment, tracking=tracking)
 
 
 def _plan(config: Config, frozen: Frozen, seeds: int) -> Plan:
@@ -129,8 +129,7 @@ def _other(trial: FrozenTrial) -> UserError:
 
 
 def _train_and_test(chosen: Plan, final: FinalFolder, jobs: int | None) -> None:
-    training = chosen.base.config.training
-    slots = environments(find_device(training), jobs, training.devices)
+    slots = slots_for(chosen.base.config.training, jobs)
     with owned(final.lock), logged_to(final.log):
         if final.complete:
             console.print(f"{final.path.name} is final already", soft_wrap=True)

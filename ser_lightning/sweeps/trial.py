@@ -13,9 +13,7 @@ from ser_lightning.crossval.settings import Settings
 from ser_lightning.errors import UserError
 from ser_lightning.runs.corpus import scan_corpus
 from ser_lightning.runs.folder import RunFolder
-from ser_lightning.runs.outcome import find_device
 from ser_lightning.runs.prepare import Prepared
-from ser_lightning.runs.scheduler import one_host
 from ser_lightning.runs.slots import Job
 from ser_lightning.runs.train import make_learner
 from ser_lightning.sweeps.child import train_all
@@ -46,8 +44,7 @@ class Preparation:
     def __init__(self, frozen: Frozen) -> None:
         self.frozen = frozen
         base = bind(frozen.base, "the study's base")
-        one_host(base.training)
-        self.device, self.ranks = find_device(base.training), base.training.devices
+        self.training = base.training
         self._corpora: dict[str, Corpus] = {}
         self._corpus(base)  # before a trial is claimed, whose heartbeat a long scan would let go stale
 

@@ -13,7 +13,7 @@ from ser_lightning.runs.endings import FAILED, FINISHED, MEMORY, STOPPED
 from ser_lightning.runs.folder import RunFolder
 from ser_lightning.runs.launcher import tail
 from ser_lightning.runs.lock import forget
-from ser_lightning.runs.slots import Job, Slots, environments
+from ser_lightning.runs.slots import Job, Slots, slots_for
 from ser_lightning.sweeps.board import Board
 from ser_lightning.sweeps.claims import Claimed, Claims
 from ser_lightning.sweeps.following import Following, follow
@@ -63,7 +63,7 @@ class Worker:
         """Reasons of the trials that failed in a row for one; once these are enough to stop for, they stay."""
         self.progressed = False
         """Whether an epoch of any trial has ended here."""
-        self.slots = Slots(environments(self.preparation.device, jobs, self.preparation.ranks), stop, self)
+        self.slots = Slots(slots_for(self.preparation.training, jobs), stop, self)
 
     def work(self) -> None:
         """Until every trial of the study has ended, whoever runs it.
