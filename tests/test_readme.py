@@ -20,7 +20,7 @@ QUICK = ["training.max_epochs=1", "training.limit_train_batches=1", "training.ba
 
 def test_nothing_in_a_block_is_left_out() -> None:
     others = set(COMMANDS) - set(SER)
-    assert others == {"make demo", "make test", ". .venv/bin/activate"}
+    assert others == {"make demo", "make test", ". .venv/bin/activate", "wandb leet runs/RUN/wandb"}
 
 
 @pytest.mark.parametrize("target", ["demo", "test", "slow", "install"])
@@ -51,8 +51,9 @@ ELSEWHERE = (
     "submit",
     "logs",
     "sync",
+    "wandb view",
 )
-"""Tested below, in test_real_speech.py, tests/reproduce/ and tests/slurm/test_readme.py."""
+"""Tested below, in test_real_speech.py, tests/reproduce/, tests/slurm/ and tests/tracking/."""
 
 
 @pytest.mark.parametrize("command", [c for c in SER if not any(word in c for word in ELSEWHERE)])

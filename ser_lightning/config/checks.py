@@ -40,6 +40,8 @@ TRAINING: dict[str, Rule] = {
     "spec_augment.mel_fraction": SHARE,
 }
 
+TRACKING: dict[str, Rule] = {"utterances": COUNT_OR_NONE, "audio": COUNT_OR_NONE}
+
 FRAMES: Rule = (lambda v: v >= 1, "must be at least 1; null pads utterances instead")
 
 
@@ -50,6 +52,7 @@ def check(tree: Mapping[str, Any], place: Callable[[str], str]) -> None:
         ConfigError: a value is out of its range, names no learner, or asks for another one that is not given.
     """
     rules = {f"training.{key}": rule for key, rule in TRAINING.items()}
+    rules |= {f"tracking.{key}": rule for key, rule in TRACKING.items()}
     rules["extraction_workers"] = COUNT
     rules |= {f"features.{stream}.frames": FRAMES for stream in tree["features"]}
     for key, (holds, text) in rules.items():

@@ -106,7 +106,7 @@ class Training:
 
 @dataclass
 class Tracking:
-    """Weights & Biases."""
+    """Weights & Biases, and loggers beside it."""
 
     mode: Literal["offline", "online", "off"] = "offline"
     """offline writes into the run folder for a later sync; online needs a key; off logs nothing to W&B."""
@@ -122,6 +122,18 @@ class Tracking:
     """What the run is for; a cross-validation says fold."""
     tags: list[str] = field(default_factory=list)
     """Tags beside those that say corpus, model and protocol."""
+    also: list[Literal["tensorboard", "csv"]] = field(default_factory=list)
+    """Other loggers of every epoch, in the run's folder: tensorboard writes its event files, csv Lightning's table."""
+    utterances: int = 2000
+    """Rows at most of a scored part's table of utterances, the wrong ones first; 0: no such table."""
+    audio: int = 0
+    """Of the most confidently wrong utterances of a scored part so many are uploaded as sound and spectrogram. Many
+    corpora's licences forbid to pass recordings on."""
+    artifacts: Literal["none", "references", "files"] = "references"
+    """The kept weights as an artifact, made from that of corpus and features: references names their place and digest,
+    files uploads them, too."""
+    private: bool = False
+    """Host name, command line, packages, git remote and commit, hardware, its load and the console output stay here."""
 
 
 @dataclass

@@ -112,7 +112,9 @@ def _run(
 
 def _job(task: Task, run: RunFolder, group: str) -> Job:
     config = task.prepared.config
-    tracking = replace(config.tracking, group=config.tracking.group or group, job_type="fold")
+    kind = config.tracking.job_type
+    job_type = "fold" if kind == "train" else kind  # `ser finalize` says final
+    tracking = replace(config.tracking, group=config.tracking.group or group, job_type=job_type)
     tree = asdict(replace(config, tracking=tracking))
     return Job(task.run, _train_and_test, (tree, str(run.config)), run.process_log)
 

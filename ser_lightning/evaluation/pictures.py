@@ -2,10 +2,13 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from numpy.typing import NDArray
 
 from ser_lightning.evaluation.metrics import Scores
 from ser_lightning.files import replacing
@@ -54,6 +57,26 @@ def curves_png(path: Path, history: Sequence[Mapping[str, float | None]], chosen
     right.legend(frameon=False, loc="lower right")
     figure.suptitle(title, fontsize=10)
     _save(figure, path)
+
+
+def spectrogram(waveform: NDArray[np.float32], sample_rate: int) -> NDArray[np.uint8]:
+    """A picture (height, width, RGBA) of a waveform's (N,) power over time (s) and frequency (kHz).
+
+    Hann windows of 25 ms every 10 ms; the darkest colour is 80 dB below the brightest.
+    """
+    window, hop = round(0.025 * sample_rate), round(0.010 * sample_rate)
+    padded = np.pad(waveform, (0, max(0, window - len(waveform))))
+    frames = np.lib.stride_tricks.sliding_window_view(padded, window)[::hop] * np.hanning(window)
+    power = 10 * np.log10(np.abs(np.fft.rfft(frames, axis=1)) ** 2 + 1e-10)
+    figure = Figure(figsize=(5.0, 2.6), layout="constrained")
+    axes = figure.subplots()
+    extent = (0.0, len(padded) / sample_rate, 0.0, sample_rate / 2000)
+    top = float(power.max())
+    axes.imshow(power.T, origin="lower", aspect="auto", extent=extent, cmap="magma", vmin=top - 80, vmax=top)
+    axes.set(xlabel="s", ylabel="kHz")
+    canvas: Any = FigureCanvasAgg(figure)  # of whose methods no type is known
+    canvas.draw()
+    return np.array(canvas.buffer_rgba())
 
 
 def _curve(axes: Axes, history: Sequence[Mapping[str, float | None]], metric: str) -> None:

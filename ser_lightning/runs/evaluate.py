@@ -1,7 +1,6 @@
 """`ser evaluate RUN`: score the test part of a finished run, and record that it was looked at."""
 
 import json
-from dataclasses import asdict
 
 from ser_lightning.config.identity import RESULT_VERSION
 from ser_lightning.config.schema import Config
@@ -14,11 +13,12 @@ from ser_lightning.runs.beside import forget_epochs, score_beside
 from ser_lightning.runs.folder import RunFolder
 from ser_lightning.runs.lock import owned
 from ser_lightning.runs.logs import logged_to
-from ser_lightning.runs.outcome import draw, find_device, rows_of, wandb_identity
+from ser_lightning.runs.outcome import draw, find_device, recording_of, rows_of, wandb_config, wandb_identity
 from ser_lightning.runs.prepare import Prepared, prepare
 from ser_lightning.runs.train import make_learner
 from ser_lightning.runs.vault import configuration_of, record
-from ser_lightning.tracking.wandb import log_scores, tracked
+from ser_lightning.tracking.tables import log_part
+from ser_lightning.tracking.wandb import tracked
 
 
 def evaluate(run: RunFolder, config: Config | None = None) -> RunFolder:
@@ -47,14 +47,15 @@ def _evaluate(run: RunFolder, config: Config) -> None:
     learner = make_learner(prepared)
     learner.load(run.checkpoints)
     data = prepared.data(parts, ("test",), learner.streams, device)
-    identity = wandb_identity(prepared, run, proof)
+    identity = wandb_identity(config, run, proof.labels)
     kind = "every epoch" if config.training.keep_epochs else "chosen on validation"
     record(run, run.path.parent, run.id, configuration_of(config), kind, proof.labels)
     found = rows_of(prepared, parts, "test", learner.predict(data, "test"))
     draw(config, run, found, "test", proof.labels)
     beside = score_beside(run, learner, data, found)
-    with tracked(config.tracking, identity, asdict(config), run.path) as logger:
-        log_scores(logger, "test", found.scores(), prepared.corpus.classes, run.confusion("test"))
+    with tracked(config.tracking, identity, wandb_config(config, run), run.path) as logger:
+        if logger:
+            log_part(logger, "test", found, run.confusion("test"), config.tracking, recording_of(prepared))
     (Predictions.read(run.predictions).without("test") + found).write(run.predictions)
     scored = Predictions.read(run.predictions).part("test").scores()
     write_json(run.result, run.read_result() | {"test": scored.as_dict()} | beside)

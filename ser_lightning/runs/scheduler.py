@@ -35,6 +35,10 @@ TRIES = 3
 """Questions to a controller that does not answer, which is busy when many jobs are pre-empted."""
 POLL = 5
 """Seconds between two looks at whether a pre-empted job is still there."""
+GAP, LONGEST_DELAY = 0.1, 30.0
+"""Seconds between two tasks of an array that begin something at once, and of the last behind the first."""
+FRESH = 120
+"""Seconds after a job's start within which the array's other tasks may be where this one is."""
 
 
 @dataclass(frozen=True)
@@ -115,6 +119,15 @@ def task_of(training: Training) -> Allocation | None:
             "training.num_nodes to what the step has"
         )
     return here
+
+
+def array_delay() -> float:
+    """Seconds by which this task lets those before it in its array go first; 0 outside arrays."""
+    task = os.environ.get("SLURM_ARRAY_TASK_ID")
+    if task is None or time.time() - _number("SLURM_JOB_START_TIME", int(time.time())) > FRESH:
+        return 0.0
+    before = int(task) - _number("SLURM_ARRAY_TASK_MIN", 0)
+    return before // max(1, _number("SLURM_ARRAY_TASK_STEP", 1)) * GAP % LONGEST_DELAY
 
 
 def one_host(training: Training) -> None:

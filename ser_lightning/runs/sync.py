@@ -1,4 +1,4 @@
-"""`ser sync`: upload what W&B logged offline, each run's segments in their order, once."""
+"""`ser sync`: upload what W&B logged offline, or lost online, each run's segments in their order, once."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -11,7 +11,7 @@ from ser_lightning.config.settings import names_and
 from ser_lightning.console import console, track
 from ser_lightning.errors import UserError
 from ser_lightning.runs.lock import TakenError, owned, owner_of
-from ser_lightning.tracking.segments import Segment, segments
+from ser_lightning.tracking.segments import FOLDERS, Segment, segments
 from ser_lightning.tracking.upload import upload
 
 LOCKS = (".lock", ".tracking.lock")
@@ -76,8 +76,8 @@ def sync(words: Sequence[str]) -> list[Outcome]:
 
 
 def _below(folders: Sequence[Path]) -> list[Path]:
-    """Folders at or below `folders` in which something was logged offline."""
-    return sorted({path.parent.parent for folder in folders for path in folder.glob("**/wandb/offline-run-*")})
+    """Folders at or below `folders` in which something was logged."""
+    return sorted({path.parent.parent for folder in folders for path in folder.glob(f"**/{FOLDERS}")})
 
 
 def _named(names: Sequence[str], settings: Sync) -> list[Path]:

@@ -4,7 +4,7 @@ import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
-from dataclasses import asdict, replace
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -22,13 +22,24 @@ from ser_lightning.runs.folder import RunFolder
 from ser_lightning.runs.lock import owned
 from ser_lightning.runs.logs import logged_to
 from ser_lightning.runs.meeting import Meeting
-from ser_lightning.runs.outcome import draw, find_device, peak_memory, rows_of, wandb_identity
+from ser_lightning.runs.outcome import (
+    draw,
+    find_device,
+    lineage,
+    recording_of,
+    rows_of,
+    wandb_config,
+    wandb_identity,
+)
 from ser_lightning.runs.prepare import Prepared, prepare
 from ser_lightning.runs.ranks import fit_in_ranks, join
-from ser_lightning.runs.scheduler import task_of
-from ser_lightning.tracking.wandb import log_scores, tracked
+from ser_lightning.runs.scheduler import array_delay, task_of
+from ser_lightning.tracking.artifacts import log_lineage
+from ser_lightning.tracking.tables import log_part
+from ser_lightning.tracking.wandb import Logger, log_summary, tracked
 from ser_lightning.training.history import read_history
 from ser_lightning.training.learner import Learner
+from ser_lightning.training.memory import peak_memory
 from ser_lightning.training.stopping import StopRequest
 
 
@@ -76,7 +87,7 @@ def _progress_told(run: RunFolder) -> Iterator[None]:
 def _train(
     prepared: Prepared, run: RunFolder, device: torch.device, stop: StopRequest, meeting: Meeting | None
 ) -> None:
-    config, classes = prepared.config, prepared.corpus.classes
+    config = prepared.config
     parts, proof = prepared.split()
     learner = make_learner(prepared)
     run.begin(config)
@@ -87,11 +98,11 @@ def _train(
     console.print(
         f"run {run.id}: {learner.parameters:,} parameters, on {device}{ranks}, features {data.place}", soft_wrap=True
     )
-    identity = wandb_identity(prepared, run, proof)
+    identity = wandb_identity(config, run, proof.labels)
     if ranks:
         # What they leave is a finished fit, which the learner loads below instead of training.
         fit_in_ranks(config, run.path, stop, meeting)
-    with tracked(config.tracking, identity, asdict(config), run.path) as logger:
+    with tracked(config.tracking, identity, wandb_config(config, run), run.path, array_delay()) as logger:
         facts = learner.fit(data, run.checkpoints, logger, stop)
         start = time.monotonic()
         found = rows_of(prepared, parts, "validation", learner.predict(data, "validation"))
@@ -100,8 +111,21 @@ def _train(
         draw(config, run, found, "validation", proof.labels)
         if config.pictures and (history := read_history(run.metrics)):
             curves_png(run.curves, history, facts["checkpoint"]["epoch"], run.id)
-        log_scores(logger, "validation", found.scores(), classes, run.confusion("validation"))
+        if logger:
+            _tell(logger, prepared, run, learner, found, dict(facts) | measured)
     write_json(run.result, _result(prepared, run, dict(facts) | measured, proof))
+
+
+def _tell(
+    logger: Logger, prepared: Prepared, run: RunFolder, learner: Learner, found: Predictions, facts: dict[str, Any]
+) -> None:
+    """What W&B has of a training that is done, beside its epochs."""
+    tracking = prepared.config.tracking
+    log_part(logger, "validation", found, run.confusion("validation"), tracking, recording_of(prepared))
+    log_summary(logger, read_history(run.metrics), facts)
+    others = {"last", *learner.others(run.checkpoints)}
+    kept = sorted(path for path in run.checkpoints.iterdir() if path.is_file() and path.stem not in others)
+    log_lineage(logger, tracking, lineage(prepared, run, learner.streams, kept, facts))
 
 
 def fit_rank(config: Config, run: RunFolder) -> None:
@@ -115,7 +139,8 @@ def fit_rank(config: Config, run: RunFolder) -> None:
     data = prepared.data(parts, ("train", "validation"), learner.streams, mine)
     data.shard(rank, config.training.ranks)
     tracking = config.tracking if rank == 0 else replace(config.tracking, mode="off")
-    with tracked(tracking, wandb_identity(prepared, run, proof), asdict(config), run.path) as logger:
+    identity = wandb_identity(config, run, proof.labels)
+    with tracked(tracking, identity, wandb_config(config, run), run.path, array_delay()) as logger:
         learner.fit(data, run.checkpoints, logger, StopRequest())
 
 

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,8 @@ from ser_lightning.data.proof import Proof
 from ser_lightning.files import write_text
 from ser_lightning.runs.folder import RunFolder
 from ser_lightning.runs.lock import TakenError, owned
-from ser_lightning.tracking.wandb import Identity, tracked
+from ser_lightning.runs.outcome import wandb_config, wandb_identity
+from ser_lightning.tracking.wandb import Identity, Logger, tracked
 
 
 @dataclass(frozen=True)
@@ -46,6 +47,11 @@ class Told:
     text: str
 
 
+def objective_key(objective: str) -> str:
+    """Where a trial's runs have the value of an objective in their summary; a dot would be taken for nesting."""
+    return f"objective/{objective.replace('.', '/')}"
+
+
 class _FailedError(Exception):
     """Marks a W&B run as failed."""
 
@@ -63,8 +69,7 @@ def tell_study(told: Told) -> None:
             return
         for ended in told.trials:
             tell_trial(ended)
-        _tell_table(told)
-        write_text(told.marker, told.text)
+        _mark(_tell_table(told), told.marker, told.text)
 
 
 def _tell_run(run: RunFolder, ended: Ended) -> None:
@@ -78,42 +83,55 @@ def _tell_run(run: RunFolder, ended: Ended) -> None:
             return
         trial = {"number": ended.number, "values": dict(ended.values)}
         found = {"state": ended.state, "reason": ended.reason, "objectives": dict(ended.scores)}
-        whole = asdict(config) | {"trial": trial}
+        whole = wandb_config(config, run) | {"trial": trial}
         with suppress(_FailedError), tracked(config.tracking, _identity(run, ended), whole, run.path) as logger:
             if logger:
-                logger.experiment.summary.update({f"trial/{key}": value for key, value in found.items()})
+                each = {objective_key(key): score for key, score in ended.scores.items()}
+                _summarise(logger, {f"trial/{key}": value for key, value in found.items()} | each)
             if ended.state == "FAIL":
                 raise _FailedError
-        write_text(marker, f"{ended.name}\n")
+        _mark(logger, marker, f"{ended.name}\n")
+
+
+def _summarise(logger: Logger, found: Mapping[str, Any]) -> None:
+    logger.attempt(lambda: logger.experiment.summary.update(dict(found)))
+
+
+def _mark(logger: Logger | None, marker: Path, text: str) -> None:
+    """What W&B has lost is told again by the next worker."""
+    if logger and not logger.lost:
+        write_text(marker, text)
 
 
 def _identity(run: RunFolder, ended: Ended) -> Identity:
-    """That of the training itself, so that all of it is one W&B run."""
-    config = run.read_config()
+    """That of the training itself, under the trial's name, so that all of it is one W&B run."""
     labels = Proof(**json.loads(run.proof.read_text(encoding="utf-8"))).labels if run.proof.exists() else []
-    tags = [config.corpus["name"], config.model["name"], config.split["name"], *labels, *config.tracking.tags]
-    return Identity(run.attempt_id, ended.name, config.tracking.group or "default", config.tracking.job_type, tags)
+    return replace(wandb_identity(run.read_config(), run, labels), name=ended.name)
 
 
-def _tell_table(told: Told) -> None:
+def _tell_table(told: Told) -> Logger | None:
     group = told.folder.name
     identity = Identity(told.id, group, group, "summary", ["study", *told.settings.tags])
     with tracked(told.settings, identity, told.config, told.folder) as logger:
-        if logger is None:
-            return
-        import wandb
+        if logger:
+            logger.attempt(lambda: _log_table(logger, told))
+            _summarise(logger, told.summary)
+    return logger
 
-        columns: list[str | int] = ["number", "state", *told.objectives, *told.names, "reason", "run"]
-        rows = [
-            [
-                one.number,
-                one.state,
-                *map(one.scores.get, told.objectives),
-                *map(one.values.get, told.names),
-                one.reason,
-                one.runs[0].name if one.runs else "",
-            ]
-            for one in told.trials
+
+def _log_table(logger: Logger, told: Told) -> None:
+    import wandb
+
+    columns: list[str | int] = ["number", "state", *told.objectives, *told.names, "reason", "run"]
+    rows = [
+        [
+            one.number,
+            one.state,
+            *map(one.scores.get, told.objectives),
+            *map(one.values.get, told.names),
+            one.reason,
+            one.runs[0].name if one.runs else "",
         ]
-        logger.experiment.log({"trials": wandb.Table(columns=columns, data=rows, allow_mixed_types=True)})
-        logger.experiment.summary.update(dict(told.summary))
+        for one in told.trials
+    ]
+    logger.experiment.log({"trials": wandb.Table(columns=columns, data=rows, allow_mixed_types=True)})

@@ -1,4 +1,4 @@
-"""What wandb wrote offline: a folder for each start of a run, which holds the log of all that would have been sent."""
+"""What wandb wrote: a folder for each start of a run, which holds the log of all that was sent or would have been."""
 
 import json
 import struct
@@ -10,6 +10,8 @@ from typing import Any
 
 HEADER, BLOCK, FULL, LAST = 7, 32768, 1, 4
 """Bytes before the first block and of a block; kinds of a piece that end a record (2 and 3 begin it and go on)."""
+FOLDERS = "wandb/*run-*"
+"""Of what ran in a folder; `latest-run` is a link to one of them."""
 
 
 def records(log: Path) -> Iterator[Any]:
@@ -45,14 +47,23 @@ def records(log: Path) -> Iterator[Any]:
 
 @dataclass(frozen=True)
 class Segment:
-    """One start of a run: the folder `<where it ran>/wandb/offline-run-<time>-<id>`."""
+    """One start of a run: the folder `<where it ran>/wandb/run-<time>-<id>`, or `offline-run-<time>-<id>`."""
 
     path: Path
 
     @cached_property
     def log(self) -> Path:
         # Two starts within a second have folders whose names end in -1, -2, as if that were part of the id.
-        return next(self.path.glob("run-*.wandb"), self.path / f"run-{self.path.name.split('-', 3)[3]}.wandb")
+        return next(self.path.glob("run-*.wandb"), self.path / f"run-{self._name.split('-', 2)[2]}.wandb")
+
+    @property
+    def _name(self) -> str:
+        return self.path.name.removeprefix("offline-")
+
+    @property
+    def online(self) -> bool:
+        """Whether it was sent while it was written."""
+        return self._name == self.path.name
 
     @property
     def id(self) -> str:
@@ -61,7 +72,7 @@ class Segment:
 
     @property
     def synced(self) -> Path:
-        """The file by which wandb knows that the segment was uploaded."""
+        """The file by which wandb knows that the segment was uploaded; an online one has it from us."""
         return self.log.with_suffix(".wandb.synced")
 
     @cached_property
@@ -72,6 +83,16 @@ class Segment:
         return next((record.run for record in records(self.log) if record.HasField("run")), None)
 
     @property
+    def ended(self) -> bool:
+        """Whether the log goes on to the run's end."""
+        return any(record.HasField("exit") for record in records(self.log))
+
+    @property
+    def waits(self) -> bool:
+        """Whether there is something that was not, or not wholly, uploaded."""
+        return not self.synced.exists() and self.opened is not None
+
+    @property
     def order(self) -> tuple[float, str]:
         """Nodes may be in different time zones, of which the folder's name says nothing."""
         return (self.opened.start_time.ToMicroseconds() / 1e6 if self.opened else 0.0, self.path.name)
@@ -79,13 +100,13 @@ class Segment:
 
 def segments(folder: Path) -> list[Segment]:
     """The segments of what ran in `folder`, in the order in which they were begun."""
-    return sorted((Segment(path) for path in folder.glob("wandb/offline-run-*")), key=lambda one: one.order)
+    return sorted((Segment(path) for path in folder.glob(FOLDERS)), key=lambda one: one.order)
 
 
 def logged_metrics(folder: Path) -> set[tuple[int, str]]:
     """Epoch and name of each metric in what wandb wrote there, offline and online."""
     found: set[tuple[int, str]] = set()
-    for log in folder.glob("wandb/*run-*/*.wandb"):
+    for log in folder.glob(f"{FOLDERS}/*.wandb"):
         for record in records(log):
             row = _items(record.history.item) if record.HasField("history") else {}
             found |= {(row["epoch"], name) for name in row if "epoch" in row}

@@ -1,6 +1,7 @@
 """The W&B server as this project talks to it: where it is, whether it can be reached, what it is not told."""
 
 import os
+import re
 import socket
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
@@ -10,6 +11,7 @@ PRIVATE = {
     "WANDB_SILENT": "true",
     "WANDB_INIT_TIMEOUT": "30",
     "WANDB_FINISH_TIMEOUT": "60",
+    "WANDB_LOGIN_TIMEOUT": "20",  # of the question for a key, at a terminal
 }
 """Environment defaults; what the user has set wins."""
 
@@ -25,6 +27,14 @@ def unanswered(seconds: float = 5) -> str:
     except OSError as error:
         return f"{url.hostname}:{port} does not answer ({error})"
     return ""
+
+
+def key_error(said: str) -> str:
+    """What is wrong with the key, where that is what wandb said; empty otherwise."""
+    known = "no valid key" if "API key" in said else ""
+    if re.search("(error|answered) 401", said):
+        known = f"{server()} does not know the key"
+    return known and f"{known}; `wandb login`, or set WANDB_API_KEY"
 
 
 def server() -> str:

@@ -1,4 +1,4 @@
-"""Uploading one offline segment, and finding out whether all of it arrived, which wandb's exit code does not tell."""
+"""Uploading one segment, and finding out whether all of it arrived, which wandb's exit code does not tell."""
 
 import json
 import os
@@ -7,14 +7,14 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from ser_lightning.errors import UserError
 from ser_lightning.tracking.segments import Segment
-from ser_lightning.tracking.server import PRIVATE, server, unanswered
+from ser_lightning.tracking.server import PRIVATE, key_error, unanswered
 
 NAMED = 3
 """Files that are named when the server refused some."""
@@ -45,7 +45,7 @@ def upload(segment: Segment, seconds: float) -> tuple[bool, str]:
         raise ServerError(f"W&B: {reason}; start `ser sync` again where it can be reached, or set WANDB_BASE_URL")
     with tempfile.TemporaryDirectory(prefix="ser-sync-") as scratch:
         said, late = _wandb_sync(segment, scratch, seconds)
-        errors = list(_errors(Path(scratch)))
+        errors = list(_errors(Path(scratch).glob("wandb/logs/debug-sync*.log")))
     whole = [one for one in errors if CUT not in str(one.get("msg"))]
     reason = f"not done after {seconds:g} s" if late else _lost(whole)
     if errors and not whole and not late:
@@ -55,10 +55,17 @@ def upload(segment: Segment, seconds: float) -> tuple[bool, str]:
         reason = _last_words(said)
     if reason:
         segment.synced.unlink(missing_ok=True)
-    if "API key" in said or re.search("(error|answered) 401", reason):
-        known = "no key" if "API key" in said else f"{server()} does not know the key"
-        raise ServerError(f"W&B: {known}; `wandb login`, or set WANDB_API_KEY, then start `ser sync` again")
+    if known := key_error(f"{said}\n{reason}"):
+        raise ServerError(f"W&B: {known}, then start `ser sync` again")
     return not reason, reason
+
+
+def lost_online(segment: Segment) -> str:
+    """What of a segment that was sent while it was written did not arrive, in a line; empty where all of it did.
+
+    wandb's `finish` succeeds although files were refused, its history was not taken, or its time was over.
+    """
+    return _lost(list(_errors([segment.path / "logs" / "debug-internal.log"])))
 
 
 def _wandb_sync(segment: Segment, scratch: str, seconds: float) -> tuple[str, bool]:
@@ -66,7 +73,7 @@ def _wandb_sync(segment: Segment, scratch: str, seconds: float) -> tuple[str, bo
     # Not offline, even where the shell says so for trainings; nor by the service of a run in this process.
     told = {"WANDB_DIR": scratch, "WANDB_MODE": "online", "WANDB_SILENT": "false"}
     environment = PRIVATE | {name: text for name, text in os.environ.items() if name != "WANDB_SERVICE"} | told
-    command = [sys.executable, "-m", "wandb", "sync", str(segment.path.absolute())]
+    command = [sys.executable, "-m", "wandb", "sync", "--no-skip-online", str(segment.path.absolute())]
     # A session of its own: wandb's service is a child that would outlive it.
     process = subprocess.Popen(
         command, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
@@ -82,9 +89,9 @@ def _wandb_sync(segment: Segment, scratch: str, seconds: float) -> tuple[str, bo
         process.wait()
 
 
-def _errors(scratch: Path) -> Iterator[Mapping[str, Any]]:
-    """Entries of the upload's log that say that something was lost; what was tried again with success is none."""
-    for log in scratch.glob("wandb/logs/debug-sync*.log"):
+def _errors(logs: Iterable[Path]) -> Iterator[Mapping[str, Any]]:
+    """Entries of wandb's logs that say that something was lost; what was tried again with success is none."""
+    for log in logs:
         for line in log.read_text(encoding="utf-8").splitlines():
             with suppress(ValueError):
                 entry = json.loads(line)
@@ -106,7 +113,7 @@ def _lost(found: Sequence[Mapping[str, Any]]) -> str:
 
 
 def _text(entry: Mapping[str, Any]) -> str:
-    return " ".join(str(entry[key]) for key in ("msg", "error") if entry.get(key))
+    return " ".join(" ".join(str(entry[key]) for key in ("msg", "error") if entry.get(key)).split())
 
 
 def _last_words(said: str) -> str:

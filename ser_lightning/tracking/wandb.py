@@ -1,18 +1,29 @@
 """A run in Weights & Biases: opened through Lightning's logger, always finished with the right exit code."""
 
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from lightning.pytorch.loggers import WandbLogger
 
-from ser_lightning.config.schema import Tracking
-from ser_lightning.console import console
-from ser_lightning.evaluation.metrics import Scores
-from ser_lightning.tracking.server import PRIVATE, unanswered
+from ser_lightning.config.schema import Config, Tracking
+from ser_lightning.tracking.opening import closed, finish, opened, say
+from ser_lightning.tracking.private import SILENT
+from ser_lightning.tracking.server import PRIVATE
+
+SUMMARIES: Mapping[str, tuple[str, Callable[[Iterable[float]], float]]] = {
+    "train/loss": ("min", min),
+    "validation/loss": ("min", min),
+    "validation/uar": ("max", max),
+    "validation/wa": ("max", max),
+}
+"""Curves of which the summary has the best value beside the last one; of the others it has the last."""
+LONGEST_TAG = 64
+"""Characters; wandb would refuse the whole run."""
 
 
 @dataclass(frozen=True)
@@ -24,6 +35,12 @@ class Identity:
     group: str
     job_type: str
     tags: Sequence[str]
+
+
+def tags(config: Config, labels: Sequence[str]) -> list[str]:
+    """What runs are filtered by: corpus, model, protocol, what the figures have to be read with, and the user's own."""
+    named = [section["name"] for section in (config.corpus, config.model, config.split)]
+    return [*named, *labels, *config.tracking.tags]
 
 
 class Logger(WandbLogger):
@@ -42,32 +59,35 @@ class Logger(WandbLogger):
                 call()
         except Exception as error:
             self.lost = True
-            console.print(
-                f"W&B: {error or type(error).__name__}; nothing more is logged there by this process, the work goes on",
-                style="yellow",
-                soft_wrap=True,
-            )
+            say(f"{error or type(error).__name__}; nothing more is logged there by this process, the work goes on")
 
 
 @contextmanager
-def tracked(settings: Tracking, identity: Identity, config: Mapping[str, Any], folder: Path) -> Iterator[Logger | None]:
-    """The logger of a run, or None with tracking.mode=off; closed in any case.
+def tracked(
+    settings: Tracking, identity: Identity, config: Mapping[str, Any], folder: Path, delay: float = 0.0
+) -> Iterator[Logger | None]:
+    """The logger of a run, or None with tracking.mode=off or where wandb can't write; closed in any case.
 
     An exception inside marks the run as failed with its `exit_code` (1 where it has none).
+
+    Args:
+        delay: seconds that others which start at the same time have with the server before this.
     """
     if settings.mode == "off":
         yield None
         return
     # Tables wait for their upload in the data folder: with the run they outlive the home folder of a node.
     with defaults(PRIVATE | {"WANDB_DATA_DIR": str(folder.absolute() / "wandb")}):
-        yield from _tracked(settings, identity, config, folder)
+        yield from _tracked(settings, identity, config, folder, delay)
 
 
-def _tracked(settings: Tracking, identity: Identity, config: Mapping[str, Any], folder: Path) -> Iterator[Logger]:
+def _tracked(
+    settings: Tracking, identity: Identity, config: Mapping[str, Any], folder: Path, delay: float
+) -> Iterator[Logger | None]:
     import wandb
 
-    mode = _reachable(settings.mode)
-    run = wandb.init(
+    init = partial(
+        wandb.init,
         dir=folder,
         project=settings.project,
         entity=settings.entity,
@@ -75,15 +95,17 @@ def _tracked(settings: Tracking, identity: Identity, config: Mapping[str, Any], 
         name=identity.name,
         group=identity.group,
         job_type=identity.job_type,
-        tags=list(identity.tags),
+        tags=[tag[:LONGEST_TAG] for tag in identity.tags],
         config=dict(config),
-        mode=mode,
         resume="allow",
         allow_val_change=True,
+        settings=SILENT if settings.private else {},
     )
+    if (run := opened(init, settings.mode, folder, identity.id, delay)) is None:
+        yield None
+        return
     logger = Logger(experiment=run)
-    run.define_metric("epoch")
-    run.define_metric("*", step_metric="epoch")
+    logger.attempt(lambda: define_metrics(run))
     code = 1
     try:
         yield logger
@@ -92,10 +114,12 @@ def _tracked(settings: Tracking, identity: Identity, config: Mapping[str, Any], 
         code = getattr(error, "exit_code", 130 if isinstance(error, KeyboardInterrupt) else 1)
         raise
     finally:
-        logger.attempt(lambda: wandb.finish(exit_code=code))
+        logger.attempt(lambda: finish(run, code))
         if logger.lost:
             with suppress(Exception):  # it says again what is said already
                 wandb.teardown()
+        else:
+            closed(run)
 
 
 @contextmanager
@@ -110,30 +134,25 @@ def defaults(variables: Mapping[str, str]) -> Iterator[None]:
             os.environ.pop(name, None)
 
 
-def _reachable(mode: Literal["offline", "online", "off"]) -> Literal["offline", "online"]:
-    """Offline, said aloud, when the server does not answer: wandb itself would wait for minutes and then fail."""
-    if mode != "online":
-        return "offline"
-    if reason := unanswered():
-        console.print(f"[yellow]W&B: {reason}; logging offline, upload later with `ser sync`")
-        return "offline"
-    return "online"
+def define_metrics(run: Any) -> None:
+    """Curves against epochs; a curve's best value need not be of the epoch that was kept, see `best_epoch`."""
+    run.define_metric("epoch")
+    run.define_metric("*", step_metric="epoch")
+    for name, (best, _) in SUMMARIES.items():
+        run.define_metric(name, step_metric="epoch", summary=f"{best},last")
 
 
-def log_scores(logger: Logger | None, part: str, scores: Scores, classes: Sequence[str], picture: Path) -> None:
-    """Final scores of a part into the summary, its confusion matrix as a table of counts and a picture."""
-    if logger is None:
-        return
-    import wandb
+def log_summary(logger: Logger, rows: Sequence[Mapping[str, float | None]], facts: Mapping[str, Any]) -> None:
+    """What is known when a training is done: best and last of the curves, and `facts`.
 
-    rows = [
-        [true, predicted, scores.confusion[i][j]]
-        for i, true in enumerate(classes)
-        for j, predicted in enumerate(classes)
-    ]
-    shown: dict[str, Any] = {f"{part}/confusion_table": wandb.Table(columns=["true", "predicted", "count"], data=rows)}
-    if picture.exists():
-        shown[f"{part}/confusion_matrix"] = wandb.Image(str(picture))
-    scored = {"uar": scores.uar, "wa": scores.wa, "macro_f1": scores.macro_f1}
-    final = {f"final/{part}/{name}": value for name, value in scored.items()}
-    logger.attempt(lambda: (logger.experiment.log(shown), logger.experiment.summary.update(final)))
+    Args:
+        rows: of metrics.csv. wandb itself knows the best only since the process was last started.
+        facts: of the learner; `best_epoch` is that of its checkpoint.
+    """
+    told: dict[str, Any] = {"fit": dict(facts)}
+    if checkpoint := facts.get("checkpoint"):
+        told["best_epoch"] = checkpoint["epoch"]
+    for name, (best, find) in SUMMARIES.items():
+        if values := [value for row in rows if (value := row.get(name)) is not None]:
+            told[name] = {best: find(values), "last": values[-1]}
+    logger.attempt(lambda: logger.experiment.summary.update(told))

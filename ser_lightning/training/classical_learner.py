@@ -53,6 +53,7 @@ class ClassicalLearner:
         self.streams: tuple[str, ...] = model.streams
         self._fitted: dict[str, PairwiseSVM] = {}
         _check_training(config.training)
+        _check_also(config.tracking.also)
         _check_normalise(self.streams[0], config.features[self.streams[0]]["normalise"])
 
     @property
@@ -127,6 +128,15 @@ def _check_training(training: Training) -> None:
         raise UserError(
             f"{_words(given, other, ', ')}: training.learner=classical has no use for {'them' if other[1:] else 'it'}; "
             f"set {_words(default, other, ' ')}"
+        )
+
+
+def _check_also(names: Sequence[str]) -> None:
+    """Raises UserError: loggers of epochs are asked for."""
+    if names:
+        raise UserError(
+            f"tracking.also=[{','.join(names)}]: training.learner=classical has no epochs to log there; set "
+            "tracking.also=[]"
         )
 
 

@@ -1,48 +1,72 @@
 """metrics.csv: a row an epoch, followed by whoever watches the run, and continued when it resumes."""
 
 import time
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import lightning as L
+from lightning.pytorch.loggers import Logger
 from torch import Tensor
 
+from ser_lightning.data.batching import Batch
 from ser_lightning.files import read_csv, write_csv
+from ser_lightning.training.memory import peak_memory
+
+Row = dict[str, float | None]
+"""An epoch's metrics by name; None where it has no such metric."""
 
 
 class History(L.Callback):
-    """Writes every metric logged in an epoch; the file is replaced whole, so a follower never reads half a row."""
+    """Writes what an epoch logged, and tells the loggers the same; a follower of the file never reads half a row.
+
+    Beside the metrics that the module logs a row has `epoch`, `step` (optimiser steps so far), `learning_rate` (the
+    first step's), `seconds` (validation included), `utterances_per_second` (training utterances of all ranks over those
+    seconds) and `memory` (MiB that the first rank's process held at the most so far, see `peak_memory`).
+    """
 
     def __init__(self, path: Path) -> None:
-        self.path, self.rows = path, list[dict[str, float | None]]()
-        self.began, self.rate = 0.0, 0.0
+        self.path, self.rows = path, list[Row]()
+        self.began, self.rate, self.utterances = 0.0, 0.0, 0
 
     def on_train_start(self, trainer: L.Trainer, module: L.LightningModule) -> None:
         # After a resume, epochs that the checkpoint doesn't know of will be trained again.
         self.rows = [row for row in read_history(self.path) if (row["epoch"] or 0) < trainer.current_epoch]
 
-    def on_train_batch_start(self, trainer: L.Trainer, module: L.LightningModule, batch: Any, index: int) -> None:
+    def on_train_batch_start(self, trainer: L.Trainer, module: L.LightningModule, batch: Batch, index: int) -> None:
         if index == 0:
-            self.began = time.monotonic()
+            self.began, self.utterances = time.monotonic(), 0
             # Now, because at the epoch's end the schedule has set the next one's.
             self.rate = trainer.optimizers[0].param_groups[0]["lr"]
+        self.utterances += len(batch.labels)
 
     def on_train_epoch_end(self, trainer: L.Trainer, module: L.LightningModule) -> None:
         if not trainer.is_global_zero:
             return
-        logged: dict[str, float | None] = {
-            name: float(value)
-            for name, value in sorted(trainer.callback_metrics.items())
-            if isinstance(value, Tensor) and "/" in name
-        }
-        row: dict[str, float | None] = {"epoch": trainer.current_epoch, "step": trainer.global_step}
-        row |= {"learning_rate": self.rate, "seconds": time.monotonic() - self.began}
-        self.rows.append(row | logged)
+        row: Row = {"epoch": trainer.current_epoch, "step": trainer.global_step, **self._measured(trainer, module)}
+        logged = sorted(trainer.callback_metrics.items())
+        self.rows.append(row | {name: float(value) for name, value in logged if isinstance(value, Tensor)})
         columns = list(dict.fromkeys(name for row in self.rows for name in row))
         write_csv(self.path, columns, [["" if row.get(c) is None else row[c] for c in columns] for row in self.rows])
+        for logger in trainer.loggers:
+            tell(logger, self.rows[-1])
+
+    def _measured(self, trainer: L.Trainer, module: L.LightningModule) -> Row:
+        seconds = time.monotonic() - self.began
+        return {
+            "learning_rate": self.rate,
+            "seconds": seconds,
+            "utterances_per_second": self.utterances * trainer.world_size / seconds,
+            "memory": peak_memory(module.device),
+        }
 
 
-def read_history(path: Path) -> list[dict[str, float | None]]:
+def tell(logger: Logger, row: Mapping[str, float | None]) -> None:
+    """Log an epoch's row, under the number of its last optimiser step."""
+    found = {name: value for name, value in row.items() if name != "step" and value is not None}
+    logger.log_metrics(found, step=int(row["step"] or 0) - 1)
+
+
+def read_history(path: Path) -> list[Row]:
     """Rows of metrics.csv; a metric that an epoch doesn't have is None. No file: no rows."""
     if not path.exists():
         return []

@@ -26,6 +26,7 @@ from ser_lightning.errors import UserError
 from ser_lightning.files import write_json
 from ser_lightning.models.stream import StreamShape
 from ser_lightning.models.synchronise import synchronise
+from ser_lightning.tracking.loggers import check_loggers, loggers
 from ser_lightning.training.checkpoints import (
     MONITOR,
     BestCheckpoint,
@@ -57,6 +58,7 @@ class LightningLearner:
             {name: shapes[name].dim for name in self.streams},
         )
         self._check_mixup()
+        check_loggers(config.tracking.also)
         if config.training.sync_batchnorm:
             synchronise(self.model)
         self.module = self._module()
@@ -83,7 +85,9 @@ class LightningLearner:
         self.normaliser.fit(data.training_blocks())
         ids: dict[str, Sequence[str]] = {part: found.ids for part, found in data.parts.items()}
         self.module = self._module(class_weights(rows.labels, len(self.classes), self.config.training), ids)
-        trainer, last = self._trainer(folder, logger, stop, data.ranks), folder / "last.ckpt"
+        files = loggers(self.config.tracking.also, folder.parent) if data.rank == 0 else []
+        logs = [*([logger] if logger else []), *files]
+        trainer, last = self._trainer(folder, logs, stop, data.ranks), folder / "last.ckpt"
         with on_signals(stop):
             trainer.fit(self.module, data, ckpt_path=str(last) if last.exists() else None, weights_only=True)
         if data.ranks > 1:
@@ -156,7 +160,7 @@ class LightningLearner:
             "use_distributed_sampler": False,
         }
 
-    def _trainer(self, folder: Path, logger: Logger | None, stop: StopRequest, ranks: int) -> L.Trainer:
+    def _trainer(self, folder: Path, logs: list[Logger], stop: StopRequest, ranks: int) -> L.Trainer:
         training = self.config.training
         callbacks: list[L.Callback]
         limit = training.limit_train_batches
@@ -171,7 +175,7 @@ class LightningLearner:
         return L.Trainer(
             **self._shared(),
             max_epochs=training.max_epochs,
-            logger=logger or False,
+            logger=logs,
             callbacks=callbacks,
             devices=training.devices if ranks > 1 else 1,
             num_nodes=training.num_nodes if ranks > 1 else 1,

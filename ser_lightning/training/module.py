@@ -6,6 +6,8 @@ from typing import Any
 import lightning as L
 import torch
 from torch import Tensor, nn
+from torch.nn.utils import clip_grads_with_norm_, get_total_norm
+from torch.optim import Optimizer
 from torchmetrics import MeanMetric
 from torchmetrics.classification import MulticlassConfusionMatrix
 
@@ -31,7 +33,9 @@ class NonFiniteLossError(UserError):
 class SERModule(L.LightningModule):
     """Normalise, augment (in training), run `model`, and train on the weighted sum of its heads' losses.
 
-    Logged an epoch: `<part>/loss`, `uar`, `wa`, `macro_f1` and `recall_<class>`, from accumulated counts.
+    Logged an epoch: `<part>/loss`, `uar`, `wa`, `macro_f1` and `recall_<class>`, from accumulated counts, and
+    `gradient_norm`: the mean over its optimiser steps of the norm of all gradients together, before clipping (steps
+    whose gradients are not finite, which mixed precision skips, are left out).
     """
 
     def __init__(
@@ -53,6 +57,7 @@ class SERModule(L.LightningModule):
         parts = ("train_", "validation_")
         self.counts = nn.ModuleDict({part: MulticlassConfusionMatrix(len(classes)) for part in parts})
         self.losses = nn.ModuleDict({part: MeanMetric() for part in parts})
+        self.norms = list[Tensor]()
 
     def forward(self, batch: Batch, mixup: Mixup | None = None) -> Output:
         features, lengths = self.normaliser(batch.features, batch.lengths), batch.lengths
@@ -104,18 +109,40 @@ class SERModule(L.LightningModule):
         self.losses[f"{part}_"].update(loss.detach(), len(batch.labels))  # type: ignore[operator]
         return loss
 
+    def configure_gradient_clipping(
+        self,
+        optimizer: Optimizer,
+        gradient_clip_val: float | None = None,
+        gradient_clip_algorithm: str | None = None,
+    ) -> None:
+        # In the two halves of clip_grad_norm_, which is what Lightning calls, to have the norm for nothing.
+        found = [p for group in optimizer.param_groups for p in group["params"] if p.grad is not None]
+        norm = get_total_norm([p.grad for p in found if p.grad is not None])
+        if gradient_clip_val is not None:
+            clip_grads_with_norm_(found, gradient_clip_val, norm)
+        self.norms.append(norm)
+
     def on_validation_epoch_end(self) -> None:
-        # Both here: callbacks that write an epoch's metrics run before this module's on_train_epoch_end.
+        # All here: callbacks that write an epoch's metrics run before this module's on_train_epoch_end.
         self._log_scores("validation")
         self._log_scores("train")
+        self._log_gradient_norm()
 
     def _log_scores(self, part: str) -> None:
         # Computed from the counts of all ranks, so every rank logs the same numbers.
         confusion, loss = (self._total(metrics[f"{part}_"]) for metrics in (self.counts, self.losses))
         found = scores(confusion.numpy(), self.classes)
-        self.log_dict({f"{part}/loss": loss, f"{part}/uar": found.uar}, prog_bar=True, sync_dist=True)
+        # Without the loggers, which the history tells the very row that it writes.
+        self.log_dict({f"{part}/loss": loss, f"{part}/uar": found.uar}, prog_bar=True, sync_dist=True, logger=False)
         recalls = {f"{part}/recall_{name}": r for name, r in found.recall.items() if r is not None}
-        self.log_dict({f"{part}/wa": found.wa, f"{part}/macro_f1": found.macro_f1} | recalls, sync_dist=True)
+        more = {f"{part}/wa": found.wa, f"{part}/macro_f1": found.macro_f1}
+        self.log_dict(more | recalls, sync_dist=True, logger=False)
+
+    def _log_gradient_norm(self) -> None:
+        norms = torch.stack(self.norms) if self.norms else torch.zeros(0)
+        self.norms.clear()
+        if len(finite := norms[norms.isfinite()]):
+            self.log("gradient_norm", finite.mean(), sync_dist=True, logger=False)
 
     def _total(self, metric: Any) -> Tensor:
         total: Tensor = metric.compute().cpu()

@@ -1,5 +1,6 @@
 """A cross-validation: what it pools, what it does not redo, and what it says of folds that failed."""
 
+import json
 import os
 import shutil
 import signal
@@ -214,6 +215,27 @@ def test_folds_and_summary_are_one_group_in_wandb(words: list[str], settings: Se
     assert all(folder.id in one for one in found)
     assert "summary" in found[0]
     assert all('"fold"' in one for one in found[1:])
+    _check_summary(folder)
+
+
+def _check_summary(folder: CrossvalFolder) -> None:
+    """A chart finds the ends of the intervals on their own; the table has the folds as folds.csv has them."""
+    segment = next(folder.path.glob("wandb/offline-run-*"))
+    command = [sys.executable, "-m", "wandb", "leet", "inspect", str(segment), "--summary", "--json"]
+    shown = json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)["summary"]
+    chosen = folder.read_result()["figures"]["chosen on validation"]
+    for name in ("uar", "wa"):
+        ends = [shown[f"final/test/{name}_{end}"] for end in ("low", "high")]
+        assert ends == chosen["interval"][name]
+        assert ends[0] <= shown[f"final/test/{name}"] == chosen[name] <= ends[1]
+    (path,) = segment.glob("files/media/table/folds*.json")
+    table, pooled = json.loads(path.read_text(encoding="utf-8")), Pooled.read(folder.predictions)
+    assert table["columns"] == [*read_csv(folder.folds)[0], "utterances", "uar", "wa"]
+    assert [row[:6] for row in table["data"]] == [list(row.values()) for row in read_csv(folder.folds)]
+    for fold, row in enumerate(table["data"]):
+        rows = pooled.at(fold, 0)
+        uar = balanced_accuracy_score(rows.targets, rows.decisions)
+        assert row[6:] == [12, pytest.approx(uar), pytest.approx(np.mean(rows.targets == rows.decisions))]
 
 
 def _wandb_run(path: Path) -> str:
@@ -239,6 +261,22 @@ def test_what_a_kill_kept_from_the_dashboard_is_made_up_for(
     for _ in range(2):
         crossval(compose(logged).config, settings)
         assert len(list(folder.path.glob("wandb/offline-run-*"))) == 1
+
+
+def test_what_wandb_lost_is_told_by_the_next_start_and_fails_nothing(
+    words: list[str], settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = compose([*words, "tracking.mode=offline"]).config
+    with monkeypatch.context() as broken:
+        broken.setattr("ser_lightning.crossval.track._log_folds", _broken_pipe)
+        folder = crossval(config, settings)
+    assert folder.complete and not folder.tracked.exists()
+    crossval(config, settings)
+    assert folder.tracked.exists()
+
+
+def _broken_pipe(*_: object) -> None:
+    raise BrokenPipeError("wandb's process is gone")
 
 
 def _die(*_: object) -> None:

@@ -145,6 +145,7 @@ def test_the_winner_is_trained_with_every_seed_and_tested_once(
     runs, found = runs_of(final, stand), final.read()
     assert [run.read_config().seed for run in runs] == [1, 2], "the run of the search has seed 0"
     assert {run.read_config().training.learning_rate for run in runs} == {0.02}
+    assert {run.read_config().tracking.job_type for run in runs} == {"final"}
     assert final.path.parent == folder.path / "final"
     for part in ("validation", "test"):
         uars = []

@@ -66,13 +66,14 @@ def test_each_trial_says_how_it_ended_and_the_study_has_a_table(tiny: list[str],
             study.tell(trial, value, state)
             if number != 1:  # the worker of trial 1 was killed before it could tell: the study's end makes up for it
                 tracker.ended(number, runs[number : number + 1])
-    for number, (state, _, reason) in enumerate(ends[:2]):
+    for number, (state, value, reason) in enumerate(ends[:2]):
         (segment,) = segments(runs[number].path)
         found = summary(segment)
         assert (found["run_id"], found["name"]) == (f"{runs[number].id}-1", f"s trial {number}")
         assert found["config"]["trial"] == {"number": number, "values": {RATE: pytest.approx(0.01 * (number + 1))}}
         assert found["config"]["model"]["hidden_dim"] == 8
         assert found["summary"]["trial/state"] == state.name
+        assert found["summary"].get("objective/validation/uar") == value
         assert found["summary"]["trial/reason"] == reason
         assert found["exit_code"] == 0
     (segment,) = segments(folder.path)

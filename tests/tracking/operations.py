@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from .recorded import EVENTS, HISTORY, OUTPUT, Artifact, Run
+from .view_operations import VIEW_OPERATIONS
 
 if TYPE_CHECKING:
     from .recorder import Recorder
@@ -176,4 +177,5 @@ OPERATIONS: dict[str, Callable[["Recorder", Variables], Any]] = {
     "CommitArtifact": _commit_artifact,
     "UseArtifact": _use_artifact,
     "ClientIDMapping": _client_id,
+    **VIEW_OPERATIONS,
 }

@@ -120,6 +120,18 @@ class Artifact:
 
 
 @dataclass
+class SavedView:
+    """A report (`runs`) or a workspace (`project-view`)."""
+
+    id: str
+    project: str
+    type: str
+    name: str
+    title: str
+    spec: dict[str, Any]
+
+
+@dataclass
 class Store:
     """All that was sent; `used` are pairs of a run's path and the artifact that it read."""
 
@@ -127,6 +139,7 @@ class Store:
     artifacts: dict[str, Artifact] = field(default_factory=dict)
     manifests: dict[str, Artifact] = field(default_factory=dict)
     used: list[tuple[str, str]] = field(default_factory=list)
+    views: dict[str, SavedView] = field(default_factory=dict)
     _numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1))
 
     def number(self) -> int:

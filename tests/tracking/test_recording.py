@@ -151,7 +151,7 @@ def test_epochs_that_the_server_has_are_not_logged_again(recorder: Recorder, tmp
     rows = [(epoch, epoch + 1, 1 / (epoch + 1)) for epoch in range(4)]
     write_csv(tmp_path / "run" / "metrics.csv", ("epoch", "step", "train/loss"), rows)
     with tracked(Tracking("online", "p"), Identity("x-1", "n", "g", "train", ()), {}, tmp_path / "run") as logger:
-        trainer: Any = SimpleNamespace(current_epoch=3, logger=logger)
+        trainer: Any = SimpleNamespace(current_epoch=3, loggers=[logger])
         MakingUp(tmp_path / "run").on_train_start(trainer, L.LightningModule())
     assert [(row["epoch"], row.get("train/loss")) for row in recorder.store.only.history] == [
         (0, None),

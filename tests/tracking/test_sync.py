@@ -158,7 +158,7 @@ def test_no_key_and_a_wrong_key_are_said(
     assert f"{recorder.url} does not know the key; `wandb login`" in capsys.readouterr().err
     monkeypatch.delenv("WANDB_API_KEY")
     assert main(["sync"]) == 1
-    assert "no key; `wandb login`" in capsys.readouterr().err
+    assert "no valid key; `wandb login`" in capsys.readouterr().err
     assert recorder.store.runs == {}
 
 

@@ -220,6 +220,7 @@ def test_a_class_without_utterances_is_refused(parts: dict[Part, tuple[Any, Part
         (["training.mixup=0.2"], r"training\.mixup=0\.2.*training\.mixup=0\.0"),
         (["training.patience=3"], r"training\.patience=3.*training\.patience=null"),
         (["training.devices=2"], r"training\.devices=2"),
+        (["tracking.also=[csv]"], r"tracking\.also=\[csv\].*no epochs.*tracking\.also=\[\]"),
         (["features.functionals.normalise=global"], r"features\.functionals\.normalise=none"),
         (["features.functionals.normalise=utterance"], r"features\.functionals\.normalise=none"),
     ],

@@ -42,7 +42,7 @@ def goes_on(folder: Path, epoch: int) -> list[dict[str, Any]]:
     """Rows that are logged when the training of `folder` goes on with `epoch`."""
     before = {one.path for one in segments(folder)}
     with tracked(Tracking(), Identity("r-1", "x", "g", "train", ()), {}, folder) as logger:
-        trainer: Any = SimpleNamespace(current_epoch=epoch, logger=logger)
+        trainer: Any = SimpleNamespace(current_epoch=epoch, loggers=[logger])
         MakingUp(folder).on_train_start(trainer, L.LightningModule())
     (new,) = [one for one in segments(folder) if one.path not in before]
     found = [record.history.item for record in records(new.log) if record.HasField("history")]
@@ -51,8 +51,10 @@ def goes_on(folder: Path, epoch: int) -> list[dict[str, Any]]:
 
 
 def test_what_was_lost_is_logged_and_what_will_be_trained_again_is_not(folder: Path) -> None:
-    first = {"epoch": 1, "train/loss": 0.9, "trainer/global_step": 7}
-    assert goes_on(folder, 3) == [first, {"epoch": 2, "train/loss": 0.8, "trainer/global_step": 11}]
+    measured = {"learning_rate": 0.1, "seconds": 1}
+    first = {"epoch": 1, "train/loss": 0.9, "trainer/global_step": 7} | measured
+    second = {"epoch": 2, "train/loss": 0.8, "trainer/global_step": 11} | measured
+    assert goes_on(folder, 3)[-2:] == [first, second]
 
 
 def test_a_spoilt_log_costs_what_it_held_and_no_training(folder: Path) -> None:
@@ -68,5 +70,5 @@ def test_a_training_that_begins_has_nothing_to_make_up(folder: Path) -> None:
 
 
 def test_without_wandb_it_does_nothing(folder: Path) -> None:
-    trainer: Any = SimpleNamespace(current_epoch=3, logger=None)
+    trainer: Any = SimpleNamespace(current_epoch=3, loggers=[])
     MakingUp(folder).on_train_start(trainer, L.LightningModule())

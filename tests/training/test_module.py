@@ -130,3 +130,30 @@ def test_mixup_is_for_training_only_and_weighs_the_loss() -> None:
     assert ser.training_step(one, 0).item() == pytest.approx(float(expected), rel=1e-5)
     plain = ser.loss(ser(one), one.labels)
     assert ser.validation_step(one, 0).item() == pytest.approx(plain.item())
+
+
+def test_the_gradient_norm_is_that_of_all_parameters_before_clipping_over_the_epochs_steps() -> None:
+    ser, weights = module(), [nn.Parameter(torch.zeros(2)), nn.Parameter(torch.zeros(1)), nn.Parameter(torch.zeros(1))]
+    over = torch.optim.SGD(weights, lr=1.0)
+    logged: list[float] = []
+    ser.log = lambda name, value, **_: logged.append(float(value))  # type: ignore[method-assign]
+    for first, second in (([3.0, 0.0], 4.0), ([0.0, 12.0], 5.0), ([float("inf"), 0.0], 1.0)):
+        weights[0].grad, weights[1].grad = torch.tensor(first), torch.tensor([second])
+        ser.configure_gradient_clipping(over, 6.5, "norm")
+    ser._log_gradient_norm()
+    ser._log_gradient_norm()
+    assert logged == [(5.0 + 13.0) / 2]
+
+
+@pytest.mark.parametrize("most", [None, 0.5, 100.0])
+def test_gradients_are_clipped_as_torch_does(most: float | None) -> None:
+    mine, reference = ([nn.Parameter(torch.zeros(n)) for n in (3, 50)] for _ in range(2))
+    for one, other in zip(mine, reference, strict=True):
+        one.grad = torch.randn(one.shape)
+        other.grad = one.grad.clone()
+    module().configure_gradient_clipping(torch.optim.SGD(mine, lr=1.0), most, "norm")
+    if most is not None:
+        torch.nn.utils.clip_grad_norm_(reference, most)
+    for one, other in zip(mine, reference, strict=True):
+        assert one.grad is not None and other.grad is not None
+        assert torch.equal(one.grad, other.grad)

@@ -1,0 +1,1 @@
+"""What `ser wandb view` reads from the folders of studies, cross-validations and runs."""
