@@ -41,14 +41,15 @@ def masked_batch_norm(norm: nn.BatchNorm1d | nn.BatchNorm2d, x: Tensor, mask: Te
     mean = over_ranks(norm, (x * valid).sum(axes, keepdim=True)) / count
     centred = (x - mean) * valid
     variance = over_ranks(norm, centred.square().sum(axes, keepdim=True)) / count
-    _track(norm, mean.flatten(), (variance * count / (count - 1).clamp(min=1)).flatten())
+    track(norm, mean.flatten(), (variance * count / (count - 1).clamp(min=1)).flatten())
     channels = mean.shape
     scale = norm.weight.view(channels) * torch.rsqrt(variance + norm.eps)
     return torch.addcmul(norm.bias.view(channels), centred, scale)
 
 
 @torch.no_grad()
-def _track(norm: nn.BatchNorm1d | nn.BatchNorm2d, mean: Tensor, unbiased_variance: Tensor) -> None:
+def track(norm: nn.BatchNorm1d | nn.BatchNorm2d, mean: Tensor, unbiased_variance: Tensor) -> None:
+    """Move the running statistics towards a batch's mean and variance, (C,) each, as `norm` itself would."""
     assert norm.running_mean is not None and norm.running_var is not None and norm.momentum is not None
     assert norm.num_batches_tracked is not None
     norm.running_mean.lerp_(mean, norm.momentum)

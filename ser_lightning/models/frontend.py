@@ -3,10 +3,13 @@
 from collections.abc import Sequence
 from typing import TypeVar
 
+import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from ser_lightning.errors import UserError
 from ser_lightning.models.blocks import length_mask, masked_batch_norm
+from ser_lightning.models.spectrogram_block import pooled_block
 from ser_lightning.models.stream import StreamShape
 
 Size = TypeVar("Size", int, Tensor)
@@ -36,24 +39,51 @@ class ConvBlock(nn.Module):
     def __init__(self, channels_in: int, channels_out: int, kernel: tuple[int, int], fixed: bool) -> None:
         super().__init__()
         self.kernel, self.fixed = kernel, fixed
-        padding = [(k - 1) // 2 if fixed else k // 2 for k in kernel]
-        self.conv = nn.Conv2d(channels_in, channels_out, kernel, padding=(padding[0], padding[1]))
+        time, bands = ((k - 1) // 2 if fixed else k // 2 for k in kernel)
+        self.padding = time, bands
+        self.conv = nn.Conv2d(channels_in, channels_out, kernel, padding=self.padding)
         self.norm = nn.BatchNorm2d(channels_out)
         self.pool = nn.MaxPool2d(2, ceil_mode=not fixed)
 
     def forward(self, image: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
         """(B, C_in, T, F), lengths (B,) -> (B, C_out, T', F'), lengths (B,)."""
+        mask = None if self.fixed else length_mask(lengths, image.shape[2])[:, None, :, None]
+        block = self._spectrogram if self._is_spectrogram(image) else self._maps
+        return block(image, mask), pooled(lengths, self.kernel[0], self.fixed)
+
+    def _is_spectrogram(self, image: Tensor) -> bool:
+        """Whether the path made for spectrograms can go: data on a CPU, outside a compiler, which fuses by itself."""
+        on_cpu = image.device.type == "cpu" and not torch.compiler.is_compiling()
+        return on_cpu and image.shape[1] == 1 and not image.requires_grad
+
+    def _maps(self, image: Tensor, mask: Tensor | None) -> Tensor:
         frames, bands = image.shape[2:]
         image = self.conv(image)
-        mask = None
-        if not self.fixed:
-            image = image[:, :, :frames, :bands]
-            mask = length_mask(lengths, frames)[:, None, :, None]
-        image = masked_batch_norm(self.norm, image, mask).relu()
         if mask is not None:
-            # before the pooling: its last window may reach into the padding, and zero never beats a ReLU
-            image = image * mask
-        return self.pool(image), pooled(lengths, self.kernel[0], self.fixed)
+            image = image[:, :, :frames, :bands]
+        image = masked_batch_norm(self.norm, image, mask)
+        if mask is not None:
+            # a window may reach into the padding, which must not win it
+            image = image.masked_fill(~mask, -torch.inf)
+        # ReLU commutes with max pooling and has a quarter to do after it
+        pooled_image: Tensor = self.pool(image)
+        return pooled_image.relu()
+
+    def _spectrogram(self, image: Tensor, mask: Tensor | None) -> Tensor:
+        """The same numbers as `_maps` without its maps at full resolution."""
+        frames, bands = image.shape[2:]
+        size = pooled(frames, self.kernel[0], self.fixed), pooled(bands, self.kernel[1], self.fixed)
+        before = self.padding
+        # behind, the last window has to be whole, too
+        after = [
+            max(pad, 2 * half + k - 1 - pad - whole)
+            for pad, half, k, whole in zip(before, size, self.kernel, (frames, bands), strict=True)
+        ]
+        padded = functional.pad(image[:, 0], (before[1], after[1], before[0], after[0]))
+        valid = None if mask is None else mask[:, 0].expand(-1, -1, bands)
+        kind = image.device.type
+        dtype = torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else self.conv.weight.dtype
+        return pooled_block(padded, self.conv, self.norm, size, valid, dtype)
 
 
 class FrontEnd(nn.Module):
