@@ -5,7 +5,7 @@ import errno
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 from ser_lightning import __version__
 from ser_lightning.config.components import hint, load
@@ -14,6 +14,7 @@ from ser_lightning.config.settings import docs, taken
 from ser_lightning.config.show import print_choices
 from ser_lightning.console import console
 from ser_lightning.errors import ConfigError, StoppedError, UserError
+from ser_lightning.loading import only_modules_made
 from ser_lightning.signals import stopping
 
 
@@ -35,6 +36,8 @@ class Verb:
     prefix: str = ""
     """What their keys begin with on the command line."""
     shown: str | None = None
+    tracks: bool = False
+    """Whether it logs to W&B from this process."""
     usage: str = "[--conf DIR] [group=choice ...] [key=value ...]"
 
     @property
@@ -51,6 +54,7 @@ VERBS = {
         "ser_lightning.runs.demo:demo",
         "train and evaluate on a synthetic corpus, from nothing",
         words=("experiment=demo_fused",),
+        tracks=True,
         shown="ser_lightning.runs.demo:show",
     ),
     "config": Verb(
@@ -69,7 +73,9 @@ VERBS = {
         "list features that the configuration does not need, or remove them",
         flags={"remove": "remove them; without it nothing is removed"},
     ),
-    "train": Verb("ser_lightning.runs.train:train", "train one model and score its validation part", shown=SUMMARY),
+    "train": Verb(
+        "ser_lightning.runs.train:train", "train one model and score its validation part", shown=SUMMARY, tracks=True
+    ),
     "evaluate": Verb(
         "ser_lightning.runs.evaluate:evaluate",
         "score the test part of a finished run",
@@ -172,6 +178,13 @@ VERBS = {
         settings="ser_lightning.runs.sync:Sync",
         usage="[RUN|STUDY|CROSSVAL|FOLDER ...] [key=value ...]",
     ),
+    "wandb view": Verb(
+        "ser_lightning.reports.wandb_view.view:view",
+        "save a workspace and a report in W&B: UAR by model, curves by group, sweeps, confusion matrices",
+        takes="words",
+        settings="ser_lightning.reports.wandb_view.view:Settings",
+        usage="[STUDY|CROSSVAL|RUN|GROUP ...] [key=value ...]",
+    ),
     "runs list": Verb(
         "ser_lightning.runs.manage:list_runs", "the runs under runs_dir=...", takes="words", usage="[runs_dir=...]"
     ),
@@ -263,19 +276,28 @@ def _run(name: str, verb: Verb, options: argparse.Namespace, words: list[str]) -
         raise ConfigError(f"ser {name}: --conf {options.conf}: nothing is composed here; leave it out")
     flags = {flag: getattr(options, flag) for flag in verb.flags}
     if verb.takes == "run":
-        found = load("ser_lightning.runs.folder:open_run")(*_run_and_overrides(name, words))
-        result = load(verb.target)(*found, **flags)
+        found = _loaded("ser_lightning.runs.folder:open_run")(*_run_and_overrides(name, words))
+        result = _loaded(verb.target)(*found, **flags)
     elif verb.takes in ("words", "recipe"):
-        result = load(verb.target)(words, *([options.conf] if verb.takes == "recipe" else []), **flags)
+        result = _loaded(verb.target)(words, *([options.conf] if verb.takes == "recipe" else []), **flags)
     else:
         preview = verb.takes == "preview"
         settings, words = taken(load(verb.settings), words) if verb.settings else (None, words)
         composed = compose([*verb.words, *words], options.conf, complete=not preview)
+        if verb.tracks and composed.config.tracking.mode != "off":
+            # wandb.init imports it. For its docstrings pydantic then looks through all loaded modules, so that it takes
+            # a third of the time while torch is not among them.
+            _loaded("wandb.apis.public:Api")
         given = [composed if preview else composed.config, *([settings] if settings else [])]
-        result = load(verb.target)(*given, **flags)
+        result = _loaded(verb.target)(*given, **flags)
     if verb.shown:
         load(verb.shown)(result)
     return 0
+
+
+def _loaded(path: str) -> Any:
+    with only_modules_made():
+        return load(path)
 
 
 def _settings_docs(verb: Verb) -> Mapping[str, str]:
