@@ -3,6 +3,7 @@
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import lightning as L
 import torch
@@ -70,19 +71,32 @@ class SERData(L.LightningDataModule):
 
     @property
     def place(self) -> str:
-        """Where the features are, for people."""
-        return "kept on the device" if self.resident else "read from the store"
+        """Where the features are and how much of them is padding, for people."""
+        where = "kept on the device" if self.resident else "read from the store"
+        return f"{where}, {self.padding:.0%} of a batch's frames padding"
+
+    @property
+    def padding(self) -> float:
+        """Share of padding among the frames of a training epoch's batches; 0 where all streams have fixed frames."""
+        order = torch.tensor(list(self._sampler()))
+        size = self.training.batch_size
+        batches = [part for lengths in self._padded_lengths for part in torch.split(lengths[order], size)]
+        held = sum(int(part.sum()) for part in batches)
+        return 1 - held / sum(len(part) * int(part.max()) for part in batches) if held else 0.0
 
     def train_dataloader(self) -> DataLoader[Batch]:
+        return loader(self.part("train"), self._sampler(), self.training.batch_size, self._workers, training=True)
+
+    def _sampler(self) -> BucketSampler:
         rows = self.parts["train"]
-        lengths = [self._padded_frames(*row) for row in zip(rows.variants, rows.digests, strict=True)]
+        # What similar length saves: frames over all streams that are padded.
+        lengths = sum(self._padded_lengths, torch.zeros(len(rows.ids), dtype=torch.long)).tolist()
         size, share = self.training.batch_size, (self.seed, self.rank, self.ranks)
-        sampler = (
+        return (
             BalancedSampler(lengths, rows.labels, size, *share)
             if self.training.sampler == "balanced"
             else BucketSampler(lengths, size, *share)
         )
-        return loader(self.part("train"), sampler, size, self._workers, training=True)
 
     def val_dataloader(self) -> DataLoader[Batch]:
         return self.in_order("validation", self.rank, self.ranks)
@@ -121,9 +135,12 @@ class SERData(L.LightningDataModule):
         ragged = Ragged.of([rows[row] for row in range(len(rows))])
         return Resident(ragged.to(self._device), stream.frames)
 
-    def _padded_frames(self, variant: int, digest: str) -> int:
-        """Frames of an utterance over all streams that are padded: what similar length saves."""
-        return sum(stream.readers[variant].frames(digest) for stream in self.streams.values() if stream.frames is None)
+    @cached_property
+    def _padded_lengths(self) -> list[Tensor]:
+        """Frames (N,) of the training utterances in each stream that is padded."""
+        rows = list(zip(self.parts["train"].variants, self.parts["train"].digests, strict=True))
+        padded = [stream.readers for stream in self.streams.values() if stream.frames is None]
+        return [torch.tensor([readers[variant].frames(digest) for variant, digest in rows]) for readers in padded]
 
     def _fits(self, device: torch.device) -> bool:
         if self.training.keep_on_device != "auto":

@@ -2,10 +2,12 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Protocol
 
 import torch
 from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
 
 from ser_lightning.features.store import Reader
 
@@ -27,8 +29,9 @@ class Ragged:
     def to(self, device: torch.device) -> "Ragged":
         return Ragged(self.frames.to(device), self.lengths.to(device))
 
-    @property
+    @cached_property
     def starts(self) -> Tensor:
+        """Number of each utterance's first frame (N,)."""
         return self.lengths.cumsum(0) - self.lengths
 
     def gather(self, rows: Tensor, frames: int | None) -> tuple[Tensor, Tensor]:
@@ -44,8 +47,9 @@ class Ragged:
             return self.frames[starts[:, None] + index], torch.full_like(lengths, frames)
         step = torch.arange(int(lengths.max()), device=rows.device)
         inside = step < lengths[:, None]
-        batch = self.frames[starts[:, None] + torch.where(inside, step, 0)]
-        return batch * inside[..., None], lengths
+        index = starts[:, None] + torch.where(inside, step, 0)
+        batch = self.frames.index_select(0, index.flatten()).view(*index.shape, -1)
+        return batch.mul_(inside[..., None]), lengths
 
 
 class Rows(Protocol):
@@ -102,8 +106,10 @@ class Mapped:
     frames: int | None
 
     def take(self, rows: Tensor) -> tuple[Tensor, Tensor]:
-        local = Ragged.of([self.utterances[row] for row in rows.tolist()])
-        return local.gather(torch.arange(len(rows)), self.frames)
+        utterances = [self.utterances[row] for row in rows.tolist()]
+        if self.frames is None:
+            return pad_sequence(utterances, batch_first=True), torch.tensor([len(one) for one in utterances])
+        return Ragged.of(utterances).gather(torch.arange(len(rows)), self.frames)
 
     def blocks(self) -> Iterator[Tensor]:
         return (self.utterances[row] for row in range(len(self.utterances)))

@@ -48,5 +48,6 @@ def read_audio(path: Path, digest: str, sample_rates: Iterable[int]) -> dict[int
         UserError: the file is missing, broken, cut short, empty, or holds other audio than `digest` says.
     """
     samples, rate = _decode(path, digest)
-    mono = torch.from_numpy(samples).mean(dim=1)
+    channels = torch.from_numpy(samples)
+    mono = channels[:, 0] if channels.shape[1] == 1 else channels.mean(dim=1)
     return {wanted: mono if wanted == rate else _resampler(rate, wanted)(mono) for wanted in sample_rates}

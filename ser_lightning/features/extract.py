@@ -15,7 +15,8 @@ from ser_lightning.features.store import FeatureStore, segments
 from ser_lightning.signals import Stopped
 
 SEGMENT_UTTERANCES = 256
-"""Utterances a segment: an interruption loses at most this many a worker, a large corpus makes a few dozen files."""
+"""Utterances a segment at most: an interruption loses no more than these a worker, a large corpus makes a few dozen
+files."""
 
 
 NAMED = 20

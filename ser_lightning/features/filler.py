@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,6 +16,10 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 
+SEGMENT_BYTES = 2**26
+"""Features a segment: memory is bounded however long the utterances are."""
+
+
 @dataclass(frozen=True)
 class Task:
     """An audio file, the digest its audio must have, and the streams that lack it."""
@@ -26,7 +31,7 @@ class Task:
 
 @dataclass
 class Filler:
-    """Extracts what tasks ask for and stores it by segments of `segment` utterances.
+    """Extracts what tasks ask for and stores it by segments of `segment` utterances, or fewer where they are long.
 
     Calling it with a task says why features of the file cannot be had, or nothing if they can.
 
@@ -39,13 +44,16 @@ class Filler:
     extractors: Mapping[str, Extractor]
     segment: int
     pending: dict[str, dict[str, Tensor]] = field(default_factory=dict)
+    size: Counter[str] = field(default_factory=Counter)
+    """Bytes pending, by stream."""
 
     def __call__(self, task: Task) -> str:
         computed, problem = _extract({name: self.extractors[name] for name in task.streams}, task)
         for stream, features in computed.items():
             waiting = self.pending.setdefault(stream, {})
             waiting[task.digest] = features
-            if len(waiting) == self.segment:
+            self.size[stream] += features.nbytes
+            if len(waiting) == self.segment or self.size[stream] >= SEGMENT_BYTES:
                 self._store(stream)
         return problem
 
@@ -55,6 +63,7 @@ class Filler:
             self._store(stream)
 
     def _store(self, stream: str) -> None:
+        del self.size[stream]
         self.store.add(self.extractors[stream], self.pending.pop(stream))
 
 
@@ -81,7 +90,10 @@ def _extract(extractors: Mapping[str, Extractor], task: Task) -> tuple[dict[str,
 
 
 def _finite(extractor: Extractor, waveform: Tensor) -> Tensor:
+    import torch
+
     features = extractor.extract(waveform)
-    if not features.isfinite().all():
+    # Both ends are NaN where anything is: one pass, without temporaries.
+    if not torch.stack(features.aminmax()).isfinite().all():
         raise UserError(f"{extractor.name} features are not finite; the audio holds absurdly large samples")
     return features

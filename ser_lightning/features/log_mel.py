@@ -7,7 +7,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, ClassVar
 
 from ser_lightning.errors import UserError
-from ser_lightning.features.mel import slaney_bank
+from ser_lightning.features.mel import mel_power, slaney_bank
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -103,6 +103,5 @@ class LogMel:
         spectrum = torch.stft(
             waveform * self.scale, self.n_fft, self.hop, window=_window(self.n_fft), return_complex=True
         )
-        power = spectrum.real.square() + spectrum.imag.square()
         bank = slaney_bank(self.sample_rate, self.n_fft, self.n_mels, self.fmin, self.upper_edge)
-        return (power.T @ bank).clamp(min=self.floor).log10().mul(10)
+        return mel_power(spectrum.T, bank).clamp_(min=self.floor).log10_().mul_(10)

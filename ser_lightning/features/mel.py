@@ -1,4 +1,4 @@
-"""Mel filter banks in double precision, kept per set of parameters.
+"""Mel filter banks in double precision, kept per set of parameters, and the power of spectra in their bands.
 
 torchaudio's banks are no substitute: frequencies are rounded to single precision, which moves the power of
 narrow bands by up to 4e-4, and its HTK triangles are straight in Hz where HTK's are straight in mel.
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 _SLANEY_BREAK_HZ = 1000.0
 _SLANEY_BREAK_MEL = 15.0
 _SLANEY_LOG_STEP = math.log(6.4) / 27
+_BANDS_A_PRODUCT = 64
 
 
 def _slaney_mel(hertz: float) -> float:
@@ -90,3 +91,29 @@ def slaney_bank(sample_rate: int, n_fft: int, n_mels: int, fmin: float, fmax: fl
     edges = _slaney_hertz(mels)
     bank = _without_empty_filters(_triangles(hertz, edges), n_fft)
     return (bank * 2 / (edges[2:] - edges[:-2])).float()
+
+
+def mel_power(spectrum: Tensor, bank: Tensor) -> Tensor:
+    """complex64 (T, F) and one of the banks here, (F, M) -> float32 (T, M), the weighted power of each band.
+
+    `spectrum` is overwritten: what fits into the cache is faster than what doesn't.
+    """
+    import torch
+
+    # Both parts are squared in one contiguous pass: torch doesn't vectorise over `spectrum.real`.
+    real, imaginary = torch.view_as_real(spectrum).square_().unbind(-1)
+    power = real + imaginary
+    return torch.cat([power[:, bins] @ weights for bins, weights in _products(bank)], dim=1)
+
+
+@lru_cache
+def _products(bank: Tensor) -> list[tuple[slice, Tensor]]:
+    """Groups of neighbouring bands: the bins that reach them, and the part of the bank that isn't zero throughout."""
+    import torch
+
+    groups = []
+    for bands in torch.split(bank, _BANDS_A_PRODUCT, dim=1):
+        reached = bands.any(dim=1).nonzero()
+        bins = slice(int(reached[0]), int(reached[-1]) + 1)
+        groups.append((bins, bands[bins].contiguous()))
+    return groups

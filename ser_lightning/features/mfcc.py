@@ -8,7 +8,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, ClassVar
 
 from ser_lightning.errors import UserError
-from ser_lightning.features.mel import htk_bank
+from ser_lightning.features.mel import htk_bank, mel_power
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from ser_lightning.features.extractor import Parameter
 
 _INT16_SCALE = 32768.0
-_DELTA_WINDOW = 5
+_REACH = 2
+"""Frames on either side of which a delta is made."""
 
 
 @lru_cache
@@ -106,33 +107,40 @@ class MFCC:
         """float32 (N,) in [-1, 1] -> float32 (1 + (N - window) // hop, dim)."""
         import torch
 
-        from ser_lightning.features.torchaudio_shim import torchaudio
-
         if waveform.numel() < self.window:
             raise UserError(
                 f"mfcc: {waveform.numel()} samples are shorter than one frame, which needs at least "
                 f"{self.window} samples ({self.window / self.sample_rate:.3f} s)"
             )
-        frames = (waveform * _INT16_SCALE).unfold(0, self.window, self.hop)
-        energy = frames.square().sum(dim=1, keepdim=True).clamp(min=1).log()
-        static = torch.cat([self._cepstra(frames), energy], dim=1).T
+        samples = waveform * _INT16_SCALE
+        energy = samples.square().unfold(0, self.window, self.hop).sum(dim=1, keepdim=True).clamp_(min=1).log_()
+        static = torch.cat([self._cepstra(samples), energy], dim=1)
         # openSMILE lets the deltas run on past the end (over repeated last frames) and takes the
         # accelerations of those; at the beginning it repeats the first delta instead.
-        extended = torch.cat([static, static[:, -1:].expand(-1, _DELTA_WINDOW // 2)], dim=1)
-        deltas = torchaudio.functional.compute_deltas(extended, _DELTA_WINDOW)
-        accelerations = torchaudio.functional.compute_deltas(deltas, _DELTA_WINDOW)
-        return torch.cat([extended, deltas, accelerations])[:, : static.shape[1]].T.contiguous()
+        deltas = _deltas(torch.cat([static, static[-1:].expand(_REACH, -1)]))
+        return torch.cat([static, deltas[:-_REACH], _deltas(deltas)[:-_REACH]], dim=1)
 
-    def _cepstra(self, frames: Tensor) -> Tensor:
-        """(T, window) -> (T, n_cepstra)."""
+    def _cepstra(self, samples: Tensor) -> Tensor:
+        """(N,) -> (T, n_cepstra)."""
         import torch
 
-        # HTK emphasises inside the frame: its first sample is taken to follow an equal one.
-        previous = torch.cat([frames[:, :1], frames[:, :-1]], dim=1)
-        emphasised = (frames - self.preemphasis * previous) * _hamming(self.window)
         n_fft = 1 << (self.window - 1).bit_length()
-        spectrum = torch.fft.rfft(emphasised, n=n_fft)
-        power = spectrum.real.square() + spectrum.imag.square()
-        mel = power @ htk_bank(self.sample_rate, n_fft, self.n_mels)
-        cepstra: Tensor = mel.clamp(min=1).log() @ _cepstral_matrix(self.n_mels, self.n_cepstra, self.lifter)
+        window = _hamming(self.window)
+        differences = (samples[1:] - self.preemphasis * samples[:-1]).unfold(0, self.window - 1, self.hop)
+        emphasised = samples.new_zeros(len(differences), n_fft)
+        torch.mul(differences, window[1:], out=emphasised[:, 1 : self.window])
+        # HTK emphasises inside the frame: its first sample is taken to follow an equal one.
+        first = samples[: len(differences) * self.hop : self.hop]
+        emphasised[:, 0] = (first - self.preemphasis * first) * window[0]
+        mel = mel_power(torch.fft.rfft(emphasised), htk_bank(self.sample_rate, n_fft, self.n_mels))
+        cepstra: Tensor = mel.clamp_(min=1).log_() @ _cepstral_matrix(self.n_mels, self.n_cepstra, self.lifter)
         return cepstra
+
+
+def _deltas(features: Tensor) -> Tensor:
+    """HTK's regression over two frames on either side, edges repeated, (T, D) -> (T, D)."""
+    import torch
+
+    first, last = features[:1].expand(_REACH, -1), features[-1:].expand(_REACH, -1)
+    x = torch.cat([first, features, last])
+    return (x[3:-1] - x[1:-3]).add_(x[4:] - x[:-4], alpha=2).div_(10)

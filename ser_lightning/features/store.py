@@ -60,31 +60,30 @@ class Reader:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self._segments: dict[str, Any] = {}
-        self._paths: dict[str, Path] = {}
+        # One table whose rows share what is a segment's: every process that reads has its own.
+        self._places: dict[str, tuple[Path, Any]] = {}
         for path in segments(folder):
             segment = open_segment(path)
-            self._segments.update(dict.fromkeys(segment.keys(), segment))
-            self._paths.update(dict.fromkeys(segment.keys(), path))
+            self._places.update(dict.fromkeys(segment.keys(), (path, segment)))
 
     def __reduce__(self) -> tuple[type[Reader], tuple[Path]]:
         return Reader, (self.folder,)
 
     def __contains__(self, digest: object) -> bool:
-        return digest in self._segments
+        return digest in self._places
 
     def __getitem__(self, digest: str) -> Tensor:
         """float32 (T, dim); pages are read from disk when they are touched. KeyError if absent."""
-        features: Tensor = self._segments[digest].get_tensor(digest)
+        features: Tensor = self._places[digest][1].get_tensor(digest)
         return features
 
     def path(self, digest: str) -> Path:
         """The segment that the features are read from; others may hold them too. KeyError if absent."""
-        return self._paths[digest]
+        return self._places[digest][0]
 
     def frames(self, digest: str) -> int:
         """Length T of an utterance, from the header alone. KeyError if absent."""
-        length: int = self._segments[digest].get_slice(digest).get_shape()[0]
+        length: int = self._places[digest][1].get_slice(digest).get_shape()[0]
         return length
 
 

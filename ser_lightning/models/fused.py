@@ -3,10 +3,12 @@
 from collections.abc import Mapping
 from typing import Literal
 
+import torch
 from torch import Tensor, nn
 
 from ser_lightning.errors import UserError
 from ser_lightning.models.ds_lstm.model import DSLSTM
+from ser_lightning.models.ds_lstm.ways import Way
 from ser_lightning.models.mfcc_lstm import MFCCLSTM
 from ser_lightning.models.output import Output
 from ser_lightning.models.stream import StreamShape
@@ -35,6 +37,8 @@ class Fused(nn.Module):
         out_norm: norm of each dual-sequence layer's outputs; bn is the authors'.
         alignment: paper takes the mean of 3 frames with stride 2 and needs hops of 1:2; time pools both
             onto one grid in seconds.
+        recurrence: reference computes the plain equations; fused is the hand-written way of a CPU or of CUDA (Triton);
+            auto takes fused where there is one, and the run says which.
 
     Raises:
         UserError: weight is not in 0..1, or as DSLSTM and MFCCLSTM.
@@ -58,6 +62,7 @@ class Fused(nn.Module):
         gate_norm: Literal["none", "post_sigmoid_bn"] = "none",
         out_norm: Literal["none", "bn", "layer"] = "layer",
         alignment: Literal["paper", "time"] = "time",
+        recurrence: Literal["auto", "reference", "fused"] = "auto",
     ) -> None:
         super().__init__()
         if not 0 <= weight <= 1:
@@ -75,6 +80,7 @@ class Fused(nn.Module):
             gate_norm=gate_norm,
             out_norm=out_norm,
             alignment=alignment,
+            recurrence=recurrence,
         )
         self.cepstral = MFCCLSTM(
             streams,
@@ -92,3 +98,7 @@ class Fused(nn.Module):
         cepstral = self.cepstral(features, lengths).logits
         logits = self.weight * spectral + (1 - self.weight) * cepstral
         return Output(logits, ((self.weight, spectral), (1 - self.weight, cepstral)))
+
+    def recurrence_on(self, device: torch.device) -> Way:
+        """As DSLSTM."""
+        return self.spectral.recurrence_on(device)

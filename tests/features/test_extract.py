@@ -14,7 +14,7 @@ import torch
 
 from ser_lightning.corpora.audio import look
 from ser_lightning.errors import ConfigError, StoppedError, UserError
-from ser_lightning.features import audio, extract
+from ser_lightning.features import audio, extract, filler
 from ser_lightning.features.extract import fill
 from ser_lightning.features.extractor import Extractor, extractor_key
 from ser_lightning.features.log_mel import LogMel
@@ -153,6 +153,17 @@ def test_segments_pack_many_utterances(store: FeatureStore, items: Items, monkey
     monkeypatch.setattr(extract, "SEGMENT_UTTERANCES", 2)
     fill(store, {"x": Samples()}, items)
     assert len(list((store.folder / extractor_key(Samples())).glob("*.safetensors"))) == 3
+
+
+def test_long_utterances_make_smaller_segments(
+    store: FeatureStore, items: Items, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Each utterance is 1600 float32: the second one reaches 12,000 bytes.
+    monkeypatch.setattr(filler, "SEGMENT_BYTES", 12_000)
+    fill(store, {"x": Samples()}, items)
+    sizes = [path.stat().st_size // 6400 for path in (store.folder / extractor_key(Samples())).glob("*.safetensors")]
+    assert sorted(sizes) == [1, 2, 2]
+    assert store.missing(Samples(), [digest for digest, _ in items]) == []
 
 
 def test_a_file_that_changed_after_the_scan_poisons_nothing(store: FeatureStore, items: Items) -> None:

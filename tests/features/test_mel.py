@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from ser_lightning.features.mel import htk_bank, slaney_bank
+from ser_lightning.features.mel import htk_bank, mel_power, slaney_bank
 
 
 def test_htk_bank_written_out() -> None:
@@ -34,3 +34,11 @@ def test_slaney_bank_equals_librosa(parameters: tuple[int, int, int, float, floa
     rate, n_fft, n_mels, fmin, fmax = parameters
     expected = librosa.filters.mel(sr=rate, n_fft=n_fft, n_mels=n_mels, fmin=fmin, fmax=fmax, dtype=np.float64)
     np.testing.assert_allclose(slaney_bank(*parameters).T, expected, rtol=1e-6, atol=1e-9)
+
+
+@pytest.mark.parametrize("bank", [slaney_bank(16000, 1024, 256, 0.0, 8000.0), htk_bank(16000, 512, 26)])
+def test_power_in_bands_is_that_of_the_whole_bank(bank: torch.Tensor) -> None:
+    """256 bands go in several products, 26 in one; the reference is one product in double precision."""
+    spectrum = torch.randn(7, len(bank), dtype=torch.complex64, generator=torch.Generator().manual_seed(0))
+    expected = spectrum.to(torch.complex128).abs().square() @ bank.double()
+    torch.testing.assert_close(mel_power(spectrum, bank).double(), expected, rtol=1e-6, atol=0)

@@ -16,113 +16,13 @@ EMODB = Path(__file__).resolve().parents[2] / "../shared/data/emodb/wav"
 TOLERANCE = 2e-3
 """Largest difference from openSMILE in any value (the values reach about 100)."""
 
-OPENSMILE_CONFIG = r"""
-[componentInstances:cComponentManager]
-instance[dataMemory].type=cDataMemory
-instance[cut].type=cFramer
-instance[emphasis].type=cVectorPreemphasis
-instance[taper].type=cWindower
-instance[dft].type=cTransformFFT
-instance[magnitude].type=cFFTmagphase
-instance[bands].type=cMelspec
-instance[cepstrum].type=cMfcc
-instance[loudness].type=cEnergy
-instance[static].type=cVectorConcat
-instance[first].type=cDeltaRegression
-instance[second].type=cDeltaRegression
-instance[all].type=cVectorConcat
-nThreads=1
-printLevelStats=0
-
-\{\cm[source{?}:audio from the caller]}
-
-[cut:cFramer]
-reader.dmLevel=wave
-writer.dmLevel=pieces
-frameSize=0.025
-frameStep=0.010
-frameMode=fixed
-frameCenterSpecial=left
-noPostEOIprocessing=1
-
-[emphasis:cVectorPreemphasis]
-reader.dmLevel=pieces
-writer.dmLevel=emphasised
-k=0.97
-
-[taper:cWindower]
-reader.dmLevel=emphasised
-writer.dmLevel=tapered
-winFunc=ham
-gain=1.0
-
-[dft:cTransformFFT]
-reader.dmLevel=tapered
-writer.dmLevel=transformed
-zeroPadSymmetric=0
-
-[magnitude:cFFTmagphase]
-reader.dmLevel=transformed
-writer.dmLevel=magnitudes
-magnitude=1
-phase=0
-
-[bands:cMelspec]
-reader.dmLevel=magnitudes
-writer.dmLevel=melbands
-nBands=26
-lofreq=0
-hifreq=8000
-usePower=1
-htkcompatible=1
-
-[cepstrum:cMfcc]
-reader.dmLevel=melbands
-writer.dmLevel=cepstra
-firstMfcc=1
-lastMfcc=12
-cepLifter=22
-htkcompatible=1
-
-[loudness:cEnergy]
-reader.dmLevel=pieces
-writer.dmLevel=energies
-htkcompatible=1
-rms=0
-log=1
-
-[static:cVectorConcat]
-reader.dmLevel=cepstra;energies
-processArrayFields=0
-writer.dmLevel=statics
-
-[first:cDeltaRegression]
-reader.dmLevel=statics
-writer.dmLevel=deltas
-deltawin=2
-blocksize=1
-
-[second:cDeltaRegression]
-reader.dmLevel=deltas
-writer.dmLevel=accelerations
-deltawin=2
-blocksize=1
-
-[all:cVectorConcat]
-reader.dmLevel=statics;deltas;accelerations
-writer.dmLevel=lld
-includeSingleElementFields=1
-
-\{\cm[sink{?}:values to the caller]}
-"""
+OPENSMILE_CONFIG = Path(__file__).with_name("htk_mfcc.conf")
 
 
 @pytest.fixture(scope="module")
-def smile(tmp_path_factory: pytest.TempPathFactory) -> Any:
+def smile() -> Any:
     opensmile = pytest.importorskip("opensmile")
-    config = tmp_path_factory.mktemp("opensmile") / "mfcc.conf"
-    config.write_text(OPENSMILE_CONFIG)
-    return opensmile.Smile(feature_set=str(config), feature_level="lld", loglevel=0)
+    return opensmile.Smile(feature_set=str(OPENSMILE_CONFIG), feature_level="lld", loglevel=0)
 
 
 def as_int16(samples: np.ndarray) -> torch.Tensor:

@@ -7,8 +7,10 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from ser_lightning.errors import UserError
+from ser_lightning.models.ds_lstm.cpu import fused_layer
 from ser_lightning.models.ds_lstm.norm import OutputBatchNorm, StepGateNorm
 from ser_lightning.models.ds_lstm.recurrence import dual_recurrence
+from ser_lightning.models.ds_lstm.ways import RecurrenceName, way
 
 GateNormName = Literal["none", "post_sigmoid_bn"]
 OutNormName = Literal["none", "bn", "layer"]
@@ -28,9 +30,10 @@ class DualSequenceLayer(nn.Module):
         gate_norm: `none`, or batch norm of the gates after the sigmoid, one set of statistics a step.
         out_norm: norm of what the next layer sees; the recurrent state stays as it is.
         steps: the fixed number of time steps, None where lengths vary.
+        recurrence: the plain equations, the fused way of the device, or auto: the fused one where there is one.
 
     Raises:
-        UserError: gate_norm needs fixed steps and lengths vary.
+        UserError: gate_norm needs fixed steps and lengths vary; forward: `fused` can't be had on the device.
     """
 
     def __init__(
@@ -42,8 +45,10 @@ class DualSequenceLayer(nn.Module):
         gate_norm: GateNormName = "none",
         out_norm: OutNormName = "none",
         steps: int | None = None,
+        recurrence: RecurrenceName = "auto",
     ) -> None:
         super().__init__()
+        self.recurrence: RecurrenceName = recurrence
         self.weight_x = nn.Parameter(torch.empty(5 * hidden_dim, x_dim))
         self.weight_y = nn.Parameter(torch.empty(5 * hidden_dim, y_dim))
         self.weight_h = nn.Parameter(torch.empty(6 * hidden_dim, hidden_dim))
@@ -72,11 +77,22 @@ class DualSequenceLayer(nn.Module):
 
     def forward(self, x: Tensor, y: Tensor, lengths: Tensor) -> Tensor:
         """x (B, T, Dx), y (B, T, Dy), lengths (B,) -> (B, T, H); what lies past a length means nothing."""
-        outputs = dual_recurrence(self.project(x, y), self.weight_h, self.gate_norm)
+        outputs = self._outputs(x, y)
         if isinstance(self.out_norm, OutputBatchNorm):
             return self.out_norm.sequence(outputs, lengths)
         normalised: Tensor = self.out_norm(outputs)
         return normalised
+
+    def _outputs(self, x: Tensor, y: Tensor) -> Tensor:
+        chosen = way(self.recurrence, self.weight_h.device, self.gate_norm is not None)
+        if chosen == "cpu":
+            return fused_layer(x, y, self.weight_x, self.weight_y, self.weight_h, self.bias, self.gate_norm)
+        if chosen == "reference":
+            return dual_recurrence(self.project(x, y), self.weight_h, self.gate_norm)
+        from ser_lightning.models.ds_lstm.gpu import fused_recurrence  # triton is imported where it is used
+
+        outputs: Tensor = fused_recurrence(self.project(x, y), self.weight_h)
+        return outputs
 
     def project(self, x: Tensor, y: Tensor) -> Tensor:
         """The inputs' part of all six rows for every step: (B, T, Dx), (B, T, Dy) -> (B, T, 6H)."""
@@ -90,7 +106,7 @@ class DualSequenceLSTM(nn.Module):
     """Layers of the cell; each reads the outputs of the one below as x and the same y again.
 
     Args:
-        x_dim, y_dim, hidden_dim, gate_norm, out_norm, steps: as DualSequenceLayer.
+        x_dim, y_dim, hidden_dim, gate_norm, out_norm, steps, recurrence: as DualSequenceLayer.
         num_layers: layers.
         dropout: probability of zeroing an output between layers.
 
@@ -109,12 +125,15 @@ class DualSequenceLSTM(nn.Module):
         gate_norm: GateNormName,
         out_norm: OutNormName,
         steps: int | None,
+        recurrence: RecurrenceName = "auto",
     ) -> None:
         super().__init__()
         if num_layers < 1:
             raise UserError(f"model.num_layers is {num_layers}: a dual-sequence LSTM has at least one layer")
         self.layers = nn.ModuleList(
-            DualSequenceLayer(width, y_dim, hidden_dim, gate_norm=gate_norm, out_norm=out_norm, steps=steps)
+            DualSequenceLayer(
+                width, y_dim, hidden_dim, gate_norm=gate_norm, out_norm=out_norm, steps=steps, recurrence=recurrence
+            )
             for width in [x_dim] + [hidden_dim] * (num_layers - 1)
         )
         self.dropout = nn.Dropout(dropout)

@@ -3,12 +3,14 @@
 from collections.abc import Mapping
 from typing import Literal
 
+import torch
 from torch import Tensor, nn
 
 from ser_lightning.errors import UserError
 from ser_lightning.models.blocks import Classifier, masked_mean
 from ser_lightning.models.ds_lstm.align import PaperAlignment, TimeAlignment
 from ser_lightning.models.ds_lstm.cell import DualSequenceLSTM
+from ser_lightning.models.ds_lstm.ways import RecurrenceName, Way, way
 from ser_lightning.models.frontend import front_ends
 from ser_lightning.models.output import Output, single
 from ser_lightning.models.stream import StreamShape, pick
@@ -32,6 +34,8 @@ class DSLSTM(nn.Module):
         out_norm: norm of each layer's outputs; bn is the authors'.
         alignment: paper takes the mean of 3 frames with stride 2 and needs hops of 1:2; time pools both
             onto one grid in seconds.
+        recurrence: reference computes the plain equations; fused is the hand-written way of a CPU or of CUDA (Triton);
+            auto takes fused where there is one, and the run says which.
 
     Raises:
         UserError: not two spectrograms, no such stream, the coarser first, or sizes, norms or hops that do
@@ -52,6 +56,7 @@ class DSLSTM(nn.Module):
         gate_norm: Literal["none", "post_sigmoid_bn"] = "none",
         out_norm: Literal["none", "bn", "layer"] = "layer",
         alignment: Literal["paper", "time"] = "time",
+        recurrence: Literal["auto", "reference", "fused"] = "auto",
     ) -> None:
         super().__init__()
         self.streams: tuple[str, ...] = tuple(spectrograms)
@@ -68,7 +73,10 @@ class DSLSTM(nn.Module):
             gate_norm=gate_norm,
             out_norm=out_norm,
             steps=align.frames,
+            recurrence=recurrence,
         )
+        self.recurrence: RecurrenceName = recurrence
+        self.gate_norm = gate_norm != "none"
         self.dropout = nn.Dropout(dropout)
         self.classifier = Classifier(hidden_dim, num_classes)
 
@@ -80,6 +88,14 @@ class DSLSTM(nn.Module):
         x, y, common = self.align(x, y, x_lengths, y_lengths)
         pooled = masked_mean(self.lstm(x, y, common), common)
         return single(self.classifier(self.dropout(pooled)))
+
+    def recurrence_on(self, device: torch.device) -> Way:
+        """What computes the recurrence on this device, for people to be told.
+
+        Raises:
+            UserError: the one that model.recurrence names can't be had there.
+        """
+        return way(self.recurrence, device, self.gate_norm)
 
 
 def _finer_first(streams: Mapping[str, StreamShape], names: list[str]) -> list[StreamShape]:

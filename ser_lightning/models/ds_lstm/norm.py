@@ -7,6 +7,10 @@ from torch.nn import functional
 from ser_lightning.errors import UserError
 from ser_lightning.models.blocks import length_mask, masked_batch_norm
 
+EPSILON = 1e-5
+Moments = tuple[Tensor, Tensor] | None
+"""Mean and 1 / standard deviation of a training batch (4H); None: the running ones were used."""
+
 
 def _refuse_single(batch: int, option: str) -> None:
     if batch < 2:
@@ -46,6 +50,23 @@ class StepGateNorm(nn.Module):
             _refuse_single(gates.shape[0], "model.gate_norm=post_sigmoid_bn")
         mean, var = self.running_mean[step], self.running_var[step]
         return functional.batch_norm(gates, mean, var, self.weight, self.bias, self.training)
+
+    def normalise(self, gates: Tensor, step: int) -> tuple[Tensor, Moments]:
+        """As forward, without autograd: the normalised gates, and what `gradients` takes."""
+        if self.training:
+            _refuse_single(gates.shape[0], "model.gate_norm=post_sigmoid_bn")
+        running = self.running_mean[step], self.running_var[step]
+        normal, *moments = torch.native_batch_norm(gates, self.weight, self.bias, *running, self.training, 0.1, EPSILON)
+        return normal, (moments[0], moments[1]) if self.training else None
+
+    def gradients(self, upstream: Tensor, gates: Tensor, step: int, moments: Moments) -> tuple[Tensor, Tensor, Tensor]:
+        """Gradients of the gates (B, 4H), the scale and the shift (4H); `upstream` (B, 4H) is of the result."""
+        running = self.running_mean[step], self.running_var[step]
+        own = moments or (None, None)
+        found: tuple[Tensor, Tensor, Tensor] = torch.ops.aten.native_batch_norm_backward(
+            upstream, gates, self.weight, *running, *own, moments is not None, EPSILON, [True, True, True]
+        )
+        return found
 
 
 class OutputBatchNorm(nn.BatchNorm1d):

@@ -113,3 +113,16 @@ def test_wrong_spectrograms_are_refused(names: list[str], message: str) -> None:
 def test_published_norms_refuse_lengths_that_vary() -> None:
     with pytest.raises(UserError, match=r"model\.gate_norm=none"):
         DSLSTM(free(0.016, 0.032), 3, **SMALL, **PAPER)
+
+
+def test_the_recurrence_is_told_and_named_and_all_name_the_same_numbers(make_batch: Any) -> None:
+    streams, cpu = free(0.016, 0.032), torch.device("cpu")
+    model = DSLSTM(streams, 3, recurrence="reference", **SMALL)
+    auto, named = DSLSTM(streams, 3, **SMALL), DSLSTM(streams, 3, recurrence="fused", **SMALL)
+    assert [one.recurrence_on(cpu) for one in (model, auto, named)] == ["reference", "cpu", "cpu"]
+    with pytest.raises(UserError, match=r"model\.recurrence=fused"):
+        named.recurrence_on(torch.device("meta"))
+    batch = make_batch(streams, [0.8, 0.5])
+    for other in (auto, named):
+        other.load_state_dict(model.state_dict())
+        torch.testing.assert_close(other.eval()(*batch).logits, model.eval()(*batch).logits)
