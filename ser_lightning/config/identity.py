@@ -31,6 +31,7 @@ def identity(config: Config) -> dict[str, Any]:
         del tree[key]
     for key in ("accelerator", "keep_on_device", "num_workers"):
         del tree["training"][key]
+    tree["model"].pop("recurrence", None)  # the same numbers, another way
     # The number of ranks counts, not on which nodes they are.
     tree["training"]["devices"] *= tree["training"].pop("num_nodes")
     del tree["corpus"]["root"]

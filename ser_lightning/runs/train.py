@@ -37,7 +37,7 @@ from ser_lightning.runs.scheduler import array_delay, task_of
 from ser_lightning.tracking.artifacts import log_lineage
 from ser_lightning.tracking.tables import log_part
 from ser_lightning.tracking.wandb import Logger, log_summary, tracked
-from ser_lightning.training.history import read_history
+from ser_lightning.training.history import last_epoch, read_history
 from ser_lightning.training.learner import Learner
 from ser_lightning.training.memory import peak_memory
 from ser_lightning.training.stopping import StopRequest
@@ -96,7 +96,7 @@ def _train(
     data = prepared.data(parts, ("train", "validation"), learner.streams, device)
     ranks = f", {config.training.ranks} ranks" if config.training.ranks > 1 else ""
     console.print(
-        f"run {run.id}: {learner.parameters:,} parameters, on {device}{ranks}, features {data.place}", soft_wrap=True
+        f"run {run.id}: {learner.described(device)}, on {device}{ranks}, features {data.place}", soft_wrap=True
     )
     identity = wandb_identity(config, run, proof.labels)
     if ranks:
@@ -121,7 +121,8 @@ def _tell(
 ) -> None:
     """What W&B has of a training that is done, beside its epochs."""
     tracking = prepared.config.tracking
-    log_part(logger, "validation", found, run.confusion("validation"), tracking, recording_of(prepared))
+    epoch, picture = last_epoch(run.metrics), run.confusion("validation")
+    log_part(logger, "validation", found, picture, tracking, recording_of(prepared), epoch)
     log_summary(logger, read_history(run.metrics), facts)
     others = {"last", *learner.others(run.checkpoints)}
     kept = sorted(path for path in run.checkpoints.iterdir() if path.is_file() and path.stem not in others)

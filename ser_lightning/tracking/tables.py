@@ -1,7 +1,8 @@
 """A scored part in W&B: its scores, its confusion matrix, and a table of its utterances."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -22,27 +23,43 @@ COLUMNS = ("id", "speaker", "label", "prediction", "confidence", "correct")
 
 
 def log_part(
-    logger: Logger, part: str, found: Predictions, picture: Path, settings: Tracking, recording: Recording
+    logger: Logger,
+    part: str,
+    found: Predictions,
+    picture: Path,
+    settings: Tracking,
+    recording: Recording,
+    epoch: int | None,
 ) -> None:
     """A part's scores and confusion matrix, see `log_scores`, and its utterances, `settings.utterances` at most.
 
     Of the most confidently wrong `settings.audio` have a table of their own, with sound and spectrogram.
+
+    Args:
+        epoch: the last one trained, at which all this is shown; None where there are none.
     """
     rows = utterance_rows(found)
     cut = rows[: settings.utterances]
-    log_scores(logger, part, found, picture)
+    at = {} if epoch is None else {"epoch": epoch}
+    log_scores(logger, part, found, picture, at)
     if settings.utterances:
-        logger.attempt(lambda: _log_utterances(logger, part, cut, len(rows) - len(cut)))
+        logger.attempt(lambda: _log_utterances(logger, part, cut, len(rows) - len(cut), at))
     if wrong := [row for row in rows if not row[-1]][: settings.audio]:
-        logger.attempt(lambda: _log_sounds(logger, part, wrong, recording))
+        logger.attempt(lambda: _log_sounds(logger, part, wrong, recording, at))
 
 
-def log_scores(logger: Logger, part: str, found: Predictions, picture: Path) -> None:
-    """Final scores into the summary, the confusion matrix as a table of counts and, if it exists, as `picture`."""
+def log_scores(
+    logger: Logger, part: str, found: Predictions, picture: Path, at: Mapping[str, int] = MappingProxyType({})
+) -> None:
+    """Final scores into the summary, the confusion matrix as a table of counts and, if it exists, as `picture`.
+
+    Args:
+        at: the epoch to show it at, which wandb takes for 0 in a process that has trained none.
+    """
     scores = found.scores()
     scored = {"uar": scores.uar, "wa": scores.wa, "macro_f1": scores.macro_f1}
     final = {f"final/{part}/{name}": value for name, value in scored.items()}
-    logger.attempt(lambda: logger.experiment.log(_confusion(part, scores, found.classes, picture)))
+    logger.attempt(lambda: logger.experiment.log({**_confusion(part, scores, found.classes, picture), **at}))
     logger.attempt(lambda: logger.experiment.summary.update(final))
 
 
@@ -68,21 +85,21 @@ def utterance_rows(found: Predictions) -> list[list[Any]]:
     return sorted(rows, key=lambda row: (row[5], row[4] if row[5] else -row[4]))
 
 
-def _log_utterances(logger: Logger, part: str, rows: list[list[Any]], left_out: int) -> None:
+def _log_utterances(logger: Logger, part: str, rows: list[list[Any]], left_out: int, at: Mapping[str, int]) -> None:
     import wandb
 
-    logger.experiment.log({f"{part}/utterances": wandb.Table(columns=list(COLUMNS), data=rows)})
+    logger.experiment.log({f"{part}/utterances": wandb.Table(columns=list(COLUMNS), data=rows), **at})
     logger.experiment.summary.update({f"{part}/utterances_left_out": left_out})
     if left_out:
         text = f"W&B: the table {part}/utterances has {len(rows)} of {len(rows) + left_out} rows"
         console.print(f"{text}; tracking.utterances sets how many", soft_wrap=True)
 
 
-def _log_sounds(logger: Logger, part: str, rows: list[list[Any]], recording: Recording) -> None:
+def _log_sounds(logger: Logger, part: str, rows: list[list[Any]], recording: Recording, at: Mapping[str, int]) -> None:
     import wandb
 
     table = wandb.Table(columns=[*COLUMNS, "audio", "spectrogram"], data=list(_heard(rows, recording)))
-    logger.experiment.log({f"{part}/confidently_wrong": table})
+    logger.experiment.log({f"{part}/confidently_wrong": table, **at})
 
 
 def _heard(rows: list[list[Any]], recording: Recording) -> Iterator[list[Any]]:

@@ -60,6 +60,9 @@ class ClassicalLearner:
     def parameters(self) -> int:
         return self.model.parameters
 
+    def described(self, device: torch.device) -> str:
+        return f"{self.parameters:,} parameters"
+
     def fit(self, data: SERData, folder: Path, logger: Logger | None, stop: StopRequest) -> Facts:
         """Leaves `folder/NAME.npz` and `NAME.json` of each fit; one that is there is not made again."""
         with on_signals(stop):

@@ -75,3 +75,9 @@ def read_history(path: Path) -> list[Row]:
         {name: (int(text) if name in whole else float(text)) if text else None for name, text in row.items()}
         for row in read_csv(path)
     ]
+
+
+def last_epoch(path: Path) -> int | None:
+    """The last epoch of metrics.csv; None where there are no epochs."""
+    rows = read_history(path)
+    return int(rows[-1]["epoch"] or 0) if rows else None

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
+import torch
 from lightning.pytorch.loggers import Logger
 from numpy.typing import NDArray
 
@@ -26,6 +27,13 @@ class Learner(Protocol):
     @property
     def parameters(self) -> int:
         """How many numbers are learnt."""
+
+    def described(self, device: torch.device) -> str:
+        """For people: how many parameters, and which of several ways computes them on `device`.
+
+        Raises:
+            UserError: the configuration names a way that can't be had there.
+        """
 
     def fit(self, data: SERData, folder: Path, logger: Logger | None, stop: StopRequest) -> Facts:
         """Fit on `train`, choose on `validation`, save to `folder`, end up as what was chosen.

@@ -67,6 +67,10 @@ class LightningLearner:
     def parameters(self) -> int:
         return sum(p.numel() for p in self.model.parameters() if p.requires_grad)
 
+    def described(self, device: torch.device) -> str:
+        way = getattr(self.model, "recurrence_on", None)
+        return f"{self.parameters:,} parameters" + (f", recurrence: {way(device)}" if way else "")
+
     def fit(self, data: SERData, folder: Path, logger: Logger | None, stop: StopRequest) -> Facts:
         """Ends with `folder/best.ckpt` (weights only); the optimiser's state goes when the training is over."""
         done = folder / "fit.json"

@@ -61,7 +61,7 @@ def test_a_run_has_all_that_runs_are_compared_by(recorder: Recorder, online: lis
     uars, losses = ([row[name] for row in rows] for name in ("validation/uar", "train/loss"))
     assert run.summary["validation/uar"] == {"max": max(uars), "last": uars[-1]}  # type: ignore[type-var]
     assert run.summary["train/loss"] == {"min": min(losses), "last": losses[-1]}  # type: ignore[type-var]
-    assert run.summary["learning_rate"] == 0.01
+    assert (run.summary["learning_rate"], run.summary["epoch"]) == (0.01, len(rows) - 1)
     assert uars[chosen] == max(uars) == pytest.approx(run.summary["final/validation/uar"], abs=1e-6)  # type: ignore[type-var]
 
     assert run.config["split_proof"] == json.loads(folder.proof.read_text(encoding="utf-8"))

@@ -1,10 +1,13 @@
 """The README's commands for W&B, in their order: a terminal, then the recording server."""
 
+import fcntl
 import os
 import pty
 import select
 import shlex
 import signal
+import struct
+import termios
 import time
 from pathlib import Path
 
@@ -22,17 +25,23 @@ LINES = [
 ]  # fmt: skip
 
 
-def on_a_terminal(words: list[str], awaited: str, seconds: float = 60) -> str:
-    """What a full-screen program shows up to `awaited`; it is then ended."""
+DOWN = "\x1b[B"
+
+
+def on_a_terminal(words: list[str], keys: str, awaited: str, seconds: float = 60) -> str:
+    """What a full-screen program shows up to `awaited`, `keys` being pressed again and again; it is then ended."""
     child, screen = pty.fork()
     if child == 0:
-        os.environ |= {"TERM": "xterm-256color", "COLUMNS": "200", "LINES": "50"}
+        os.environ["TERM"] = "xterm-256color"
         os.execvp(words[0], words)
+    fcntl.ioctl(screen, termios.TIOCSWINSZ, struct.pack("HHHH", 50, 200, 0, 0))
     shown, deadline = "", time.monotonic() + seconds
     try:
         while awaited not in shown and time.monotonic() < deadline:
-            if select.select([screen], [], [], 0.5)[0]:
+            if select.select([screen], [], [], 1)[0]:
                 shown += os.read(screen, 65536).decode(errors="replace")
+            elif shown:
+                os.write(screen, keys.encode())
     except OSError:  # it has ended by itself
         pass
     finally:
@@ -55,8 +64,8 @@ def test_offline_runs_in_the_terminal_then_on_the_server(
     (run,), (crossval,) = (
         [path.parent.name for path in tmp_path.glob(f"{kind}/*/result.json")] for kind in ("runs", "crossval")
     )
-    shown = on_a_terminal([word.replace("RUN", run) for word in leet], "validation/uar")
-    assert "validation/uar" in shown
+    shown = on_a_terminal([word.replace("RUN", run) for word in leet], DOWN + " ", "gradient_norm")
+    assert "gradient_norm" in shown  # a curve of the training, whose folder is below that of its evaluation
     assert main(sync[1:]) == 0
     assert {one.job_type for one in recorder.store.runs.values()} == {"fold", "summary"}
     assert main([*view[1:3], crossval]) == 0

@@ -84,7 +84,7 @@ class DualSequenceLayer(nn.Module):
         return normalised
 
     def _outputs(self, x: Tensor, y: Tensor) -> Tensor:
-        chosen = way(self.recurrence, self.weight_h.device, self.gate_norm is not None)
+        chosen = way(self.recurrence, self.weight_h.device, self.gate_norm is not None, self.weight_h.dtype)
         if chosen == "cpu":
             return fused_layer(x, y, self.weight_x, self.weight_y, self.weight_h, self.bias, self.gate_norm)
         if chosen == "reference":

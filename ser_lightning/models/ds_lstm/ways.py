@@ -11,13 +11,13 @@ RecurrenceName = Literal["auto", "reference", "fused"]
 Way = Literal["reference", "cpu", "triton"]
 
 
-def way(name: RecurrenceName, device: torch.device, gate_norm: bool) -> Way:
-    """What computes the layer on this device: the plain equations, the CPU's fused layer or the GPU's kernels.
+def way(name: RecurrenceName, device: torch.device, gate_norm: bool, dtype: torch.dtype = torch.float32) -> Way:
+    """What computes a layer with weights of `dtype`: the plain equations, the CPU's fused layer or the GPU's kernels.
 
     Raises:
         UserError: `fused` is named and there is none for the device, or none with gate norm there.
     """
-    obstacle = _obstacle(device, gate_norm)
+    obstacle = _obstacle(device, gate_norm, dtype)
     if name == "reference" or (name == "auto" and obstacle):
         return "reference"
     if obstacle:
@@ -37,11 +37,13 @@ def refuse_second_derivative() -> None:
         )
 
 
-def _obstacle(device: torch.device, gate_norm: bool) -> str | None:
+def _obstacle(device: torch.device, gate_norm: bool, dtype: torch.dtype) -> str | None:
     if device.type == "cpu":
         return None
     if device.type != "cuda":
         return f"runs on a CPU or a CUDA device, not on {device}"
     if gate_norm:
         return "has no kernel for model.gate_norm=post_sigmoid_bn on CUDA"
+    if dtype == torch.float64:
+        return "computes in 32 or 16 bits on CUDA, not in float64"
     return None if find_spec("triton") else "needs the package triton on CUDA: pip install triton"
