@@ -10,7 +10,7 @@ from typing import Any, Literal
 from ser_lightning import __version__
 from ser_lightning.config.components import hint, load
 from ser_lightning.config.compose import compose
-from ser_lightning.config.settings import docs, taken
+from ser_lightning.config.settings import docs, names_and, taken
 from ser_lightning.config.show import print_choices
 from ser_lightning.console import console
 from ser_lightning.errors import ConfigError, StoppedError, UserError
@@ -93,7 +93,7 @@ VERBS = {
         "ser_lightning.reports.compare:compare",
         "differences between systems tested on the same utterances, with intervals and tests",
         takes="words",
-        settings="ser_lightning.reports.compare:Compare",
+        settings="ser_lightning.reports.settings:Compare",
         usage="A B [C ...] [key=value ...]",
         shown="ser_lightning.reports.compare_show:show",
     ),
@@ -101,7 +101,7 @@ VERBS = {
         "ser_lightning.reports.fuse:fuse",
         "late fusion of logits, the weights chosen on validation",
         takes="words",
-        settings="ser_lightning.reports.fuse:Fuse",
+        settings="ser_lightning.reports.settings:Fuse",
         usage="A B [C ...] [key=value ...]",
         shown="ser_lightning.reports.fuse_show:show",
     ),
@@ -109,7 +109,7 @@ VERBS = {
         "ser_lightning.reports.report:report",
         "one HTML file on runs, cross-validations, fusions and studies, side by side",
         takes="words",
-        settings="ser_lightning.reports.report:Report",
+        settings="ser_lightning.reports.settings:Report",
         usage="A [B ...] [key=value ...]",
     ),
     "reproduce": Verb(
@@ -123,28 +123,28 @@ VERBS = {
         "ser_lightning.sweeps.sweep:sweep",
         "search hyper-parameters: make or resume the study of a sweep file, and work on it",
         takes="recipe",
-        settings="ser_lightning.sweeps.sweep:Begin",
+        settings="ser_lightning.sweeps.verbs:Begin",
         usage="FILE [--conf DIR] [study.trials|name|storage=...] [group=choice ...] [key=value ...]",
     ),
     "worker": Verb(
         "ser_lightning.sweeps.sweep:worker",
         "join a study, from any process on any node",
         takes="words",
-        settings="ser_lightning.sweeps.join:Join",
+        settings="ser_lightning.sweeps.verbs:Join",
         usage="STUDY [key=value ...]",
     ),
     "study": Verb(
         "ser_lightning.sweeps.study_show:show_study",
         "leader board, importances, failures and Pareto front of a study",
         takes="words",
-        settings="ser_lightning.sweeps.study_show:Show",
+        settings="ser_lightning.sweeps.verbs:Show",
         usage="STUDY [key=value ...]",
     ),
     "finalize": Verb(
         "ser_lightning.sweeps.finalize:finalize",
         "re-train a study's winner with several seeds and score its test part, once",
         takes="words",
-        settings="ser_lightning.sweeps.finalize:Finalize",
+        settings="ser_lightning.sweeps.verbs:Finalize",
         usage="STUDY [key=value ...]",
         shown="ser_lightning.sweeps.finalize_show:show",
     ),
@@ -168,7 +168,7 @@ VERBS = {
         "ser_lightning.runs.read_log:logs",
         "what all processes of a run said, in order, and why it ended",
         takes="words",
-        settings="ser_lightning.runs.read_log:Logs",
+        settings="ser_lightning.runs.settings:Logs",
         usage=RUN,
     ),
     "sync": Verb(
@@ -182,7 +182,7 @@ VERBS = {
         "ser_lightning.reports.wandb_view.view:view",
         "save a workspace and a report in W&B: UAR by model, curves by group, sweeps, confusion matrices",
         takes="words",
-        settings="ser_lightning.reports.wandb_view.view:Settings",
+        settings="ser_lightning.reports.settings:View",
         usage="[STUDY|CROSSVAL|RUN|GROUP ...] [key=value ...]",
     ),
     "runs list": Verb(
@@ -279,6 +279,8 @@ def _run(name: str, verb: Verb, options: argparse.Namespace, words: list[str]) -
         found = _loaded("ser_lightning.runs.folder:open_run")(*_run_and_overrides(name, words))
         result = _loaded(verb.target)(*found, **flags)
     elif verb.takes in ("words", "recipe"):
+        if verb.takes == "words" and verb.settings:
+            names_and(load(verb.settings), words)  # an error in them is said before what does the work is loaded
         result = _loaded(verb.target)(words, *([options.conf] if verb.takes == "recipe" else []), **flags)
     else:
         preview = verb.takes == "preview"

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from ser_lightning.cli import VERBS
 from ser_lightning.loading import only_modules_made
 
 LOADED = """
@@ -35,6 +36,16 @@ def loaded(words: list[str], names: set[str], folder: Path) -> list[str]:
 )
 def test_help_and_configuration_errors_load_nothing_heavy(words: list[str], code: str, tmp_path: Path) -> None:
     assert loaded(words, HEAVY, tmp_path) == [code]
+
+
+def test_help_of_every_verb_and_an_unknown_setting_load_nothing_heavy(tmp_path: Path) -> None:
+    helps = f"[main([*verb.split(), '--help']) for verb in {list(VERBS)}]"
+    wrong = [[*verb.split(), "A", "wrong=1"] for verb, row in VERBS.items() if row.takes == "words" and row.settings]
+    assert len(wrong) > 5
+    script = f"import sys; from ser_lightning.cli import main; print(*{helps}, *[main(w) for w in {wrong}], sep='')"
+    script += f"; print(*sorted({HEAVY} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-2:] == ["0" * len(VERBS) + "2" * len(wrong), ""]
 
 
 TINY = ["experiment=demo_fused", "corpus.speakers=3", "corpus.utterances=2", "split.validation=1", "split.test=1"]

@@ -12,8 +12,8 @@ from ser_lightning.config.settings import taken
 from ser_lightning.crossval.settings import Settings
 from ser_lightning.errors import ConfigError
 from ser_lightning.sweeps.frozen import Frozen
-from ser_lightning.sweeps.sweep import Begin
 from ser_lightning.sweeps.sweep_file import read_sweep
+from ser_lightning.sweeps.verbs import Begin
 
 Level = Literal["ok", "warn", "fail"]
 

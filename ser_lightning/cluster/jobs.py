@@ -69,8 +69,8 @@ def sweep(words: Sequence[str], conf: str | None, slurm: Slurm) -> Jobs:
     Raises:
         ConfigError: the sweep file, its space or a word is wrong.
     """
-    from ser_lightning.sweeps.sweep import Begin
     from ser_lightning.sweeps.sweep_file import read_sweep
+    from ser_lightning.sweeps.verbs import Begin
 
     settings, rest = taken(Begin, words)
     if not rest or "=" in rest[0]:

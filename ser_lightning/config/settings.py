@@ -42,7 +42,7 @@ def names_and(kind: type[Settings], words: Sequence[str]) -> tuple[list[str], Se
 def docs(kind: type) -> Mapping[str, str]:
     """What each field means, by name; those of base classes first."""
     paths = [f"{c.__module__}:{c.__qualname__}" for c in reversed(kind.__mro__) if c is not object]
-    return {p.name: p.doc for path in paths for p in parameters(path)}
+    return {p.name: p.doc for path in paths for p in parameters(path, alone=False)}
 
 
 def _made(kind: type[Settings], given: Sequence[Override]) -> Settings:

@@ -38,8 +38,11 @@ class Parameter:
 
 
 @cache
-def parameters(path: str) -> tuple[Parameter, ...]:
+def parameters(path: str, alone: bool = True) -> tuple[Parameter, ...]:
     """The configurable parameters of `module:Class`, in the order of its source.
+
+    Args:
+        alone: False where the caller reads its base classes as well.
 
     Raises:
         ValueError, ModuleNotFoundError, SyntaxError, AttributeError: no such path, module, source or class.
@@ -55,10 +58,10 @@ def parameters(path: str) -> tuple[Parameter, ...]:
     if found is None:
         raise AttributeError(f"{file} defines no class {name}; name the module that defines it")
     init = constructor(found)
-    if init is None:
-        refuse_inherited(path, found, tree)
-    else:
+    if init is not None:
         refuse_positional(path, init)
+    elif alone:
+        refuse_inherited(path, found, tree)
     rows = _keywords(init, ast.get_docstring(found) or "") if init else _fields(found)
     return tuple(_parameter(path, *row) for row in rows)
 

@@ -1,7 +1,7 @@
 """`ser compare A B ...`: finished systems on the same test utterances."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from itertools import combinations
 from pathlib import Path
 from string import ascii_uppercase
@@ -14,21 +14,11 @@ from ser_lightning.reports.compare_show import markdown, show
 from ser_lightning.reports.comparison import Comparison, compared, differences
 from ser_lightning.reports.named import opened
 from ser_lightning.reports.pair import LEVEL
-from ser_lightning.reports.places import Places
 from ser_lightning.reports.same import disagreements, recorded_differently
+from ser_lightning.reports.settings import Compare
 from ser_lightning.reports.system import System
 
 __all__ = ["Compare", "compare", "compare_systems", "show"]
-
-
-@dataclass(frozen=True)
-class Compare(Places):
-    """What `ser compare` takes beside the names."""
-
-    markdown: str | None = None
-    """File for the comparison as Markdown."""
-    json: str | None = None
-    """File for the comparison as JSON: fractions, not points."""
 
 
 def compare(words: list[str]) -> Comparison:

@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 
@@ -12,20 +11,10 @@ from ser_lightning.console import console
 from ser_lightning.reports.fuse_files import labels_of, write
 from ser_lightning.reports.fusion import Fold, folds, refuse_unlike
 from ser_lightning.reports.named import opened
-from ser_lightning.reports.places import Places
+from ser_lightning.reports.settings import Fuse
 from ser_lightning.reports.system import System, open_system
 from ser_lightning.reports.weights import given, parts_of
 from ser_lightning.runs.vault import configuration_of, digest_of, record
-
-
-@dataclass(frozen=True)
-class Fuse(Places):
-    """What `ser fuse` takes beside the names."""
-
-    weights: list[float] | None = None
-    """A weight a member, in the order of the names, for every fold; null: each fold's validation part chooses."""
-    step: float = 0.05
-    """Distance of the weights that are tried; it must divide 1."""
 
 
 def fuse(words: list[str]) -> System:

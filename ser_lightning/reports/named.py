@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from itertools import combinations
 
 from ser_lightning.errors import ConfigError
-from ser_lightning.reports.places import Places
+from ser_lightning.reports.settings import Places
 from ser_lightning.reports.system import System, open_system
 
 

@@ -1,7 +1,6 @@
 """`ser report`: one HTML file about runs, cross-validations and fusions, side by side, and about studies."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from ser_lightning.config.settings import names_and
@@ -10,19 +9,9 @@ from ser_lightning.errors import ConfigError, UserError
 from ser_lightning.files import write_text
 from ser_lightning.reports.html.page import render
 from ser_lightning.reports.html.study import open_view
-from ser_lightning.reports.places import Places
+from ser_lightning.reports.settings import Report
 from ser_lightning.reports.system import open_system
 from ser_lightning.sweeps.study import StudyFolder
-
-
-@dataclass(frozen=True)
-class Report(Places):
-    """Settings of `ser report`."""
-
-    out: str = "report.html"
-    """HTML file to write; one that is there is replaced whole."""
-    studies_dir: str = "studies"
-    """Folder of the studies."""
 
 
 def report(words: Sequence[str]) -> Path:

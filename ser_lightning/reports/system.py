@@ -10,7 +10,7 @@ from ser_lightning.errors import ConfigError, UserError
 from ser_lightning.evaluation.pooled import Pooled
 from ser_lightning.evaluation.predictions import Predictions
 from ser_lightning.files import read_csv
-from ser_lightning.reports.places import Places
+from ser_lightning.reports.settings import Places
 from ser_lightning.reports.whereabouts import runs_of
 from ser_lightning.runs.endings import FINISHED
 from ser_lightning.runs.folder import RunFolder

@@ -14,22 +14,13 @@ from ser_lightning.errors import ConfigError
 from ser_lightning.runs.folder import RunFolder, open_run
 from ser_lightning.runs.launcher import BEGUN
 from ser_lightning.runs.manage import state
+from ser_lightning.runs.settings import Logs
 
 TICK = 0.5
 BEFORE_ALL = datetime.min.replace(tzinfo=UTC)
 RECORD = re.compile(r"(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d),(\d{3}) [A-Z]+ (.*)")
 """A line of run.log: local time, milliseconds, what was said."""
 BEGIN = re.compile(rf"{BEGUN} .*, (\S+)$")
-
-
-@dataclass(frozen=True)
-class Logs:
-    """What `ser logs` takes beside a run."""
-
-    runs_dir: str = "runs"
-    """Folder of the run folders."""
-    follow: bool = False
-    """Go on showing what is said until nobody works on the run any more."""
 
 
 @dataclass

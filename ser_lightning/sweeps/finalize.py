@@ -1,7 +1,7 @@
 """`ser finalize STUDY`: the winner re-trained with several seeds, tested once, and written as an experiment."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from optuna.trial import FrozenTrial
@@ -25,26 +25,9 @@ from ser_lightning.sweeps.final import FinalFolder, facts
 from ser_lightning.sweeps.frozen import Frozen
 from ser_lightning.sweeps.standing import values_of
 from ser_lightning.sweeps.study import StudyFolder, open_study
+from ser_lightning.sweeps.verbs import Finalize
 from ser_lightning.sweeps.winner import check_ended, winner
 from ser_lightning.training.stopping import StopRequest
-
-
-@dataclass(frozen=True)
-class Finalize:
-    """What `ser finalize` takes beside the study."""
-
-    seeds: int = 5
-    """Trainings of the winner (a fold), each with a seed of its own: those that follow the study's."""
-    jobs: int | None = None
-    """Runs at a time; null: one a GPU where there are GPUs, else one."""
-    select: str = "best"
-    """best, or the number of a trial, which a study of several objectives needs."""
-    early: bool = False
-    """Finalize a study whose trials have not all ended."""
-    out: str | None = None
-    """File of the experiment; null: conf/experiment/STUDY.yaml."""
-    studies_dir: str = "studies"
-    """Folder of the studies."""
 
 
 def finalize(words: Sequence[str]) -> FinalFolder:

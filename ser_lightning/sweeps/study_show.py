@@ -2,7 +2,6 @@
 
 import shlex
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import optuna
@@ -23,6 +22,7 @@ from ser_lightning.sweeps.leader_board import leader_board
 from ser_lightning.sweeps.owners import Owners
 from ser_lightning.sweeps.standing import Standing, figure
 from ser_lightning.sweeps.study import StudyFolder, open_study
+from ser_lightning.sweeps.verbs import Show
 from ser_lightning.sweeps.whereabouts import dashboard, where
 
 LOG_LINES = 5
@@ -31,14 +31,6 @@ TOP_FAILED = 8
 """Trials whose numbers are shown of one reason."""
 BAR = 30
 """Characters of an importance of 1."""
-
-
-@dataclass(frozen=True)
-class Show:
-    """Settings of `ser study`."""
-
-    studies_dir: str = "studies"
-    """Folder of the studies."""
 
 
 def show_study(words: Sequence[str]) -> StudyFolder:

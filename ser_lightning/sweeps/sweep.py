@@ -1,7 +1,6 @@
 """`ser sweep FILE` and `ser worker STUDY`."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import optuna
@@ -15,20 +14,12 @@ from ser_lightning.sweeps.claims import Claims
 from ser_lightning.sweeps.first_folds import open_first_folds, settle
 from ser_lightning.sweeps.fold_pruning import between_folds, check_folds
 from ser_lightning.sweeps.frozen import Frozen
-from ser_lightning.sweeps.join import Join
 from ser_lightning.sweeps.study import StudyFolder, open_study
 from ser_lightning.sweeps.sweep_file import read_sweep
 from ser_lightning.sweeps.track import Tracker
+from ser_lightning.sweeps.verbs import Begin, Join
 from ser_lightning.sweeps.worker import Worker
 from ser_lightning.training.stopping import StopRequest
-
-
-@dataclass(frozen=True)
-class Begin(Join):
-    """What a sweep takes beside `study.trials`, `study.name`, `study.storage` and overrides of its base."""
-
-    changed: bool = False
-    """Go on with a study although its base, ranges, sampler or pruner are not what it began with."""
 
 
 def sweep(words: Sequence[str], conf: str | None = None) -> StudyFolder:

@@ -14,7 +14,7 @@ from ser_lightning.reports.compare import compare
 from ser_lightning.reports.fitted import fitted_caveats
 from ser_lightning.reports.fuse import fuse
 from ser_lightning.reports.fuse_show import show
-from ser_lightning.reports.places import Places
+from ser_lightning.reports.settings import Places
 from ser_lightning.reports.system import open_system
 
 from . import systems

@@ -6,8 +6,7 @@ from pathlib import Path
 import pytest
 
 from ser_lightning.errors import UserError
-from ser_lightning.reports.compare import Compare
-from ser_lightning.reports.places import Places
+from ser_lightning.reports.settings import Compare, Places
 from ser_lightning.reports.system import open_system
 
 from .conftest import Shelf, Study

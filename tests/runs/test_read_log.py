@@ -16,7 +16,8 @@ from ser_lightning.errors import ConfigError, StoppedError
 from ser_lightning.files import write_json
 from ser_lightning.runs.folder import RunFolder
 from ser_lightning.runs.lock import owned
-from ser_lightning.runs.read_log import Logs, lines, logs
+from ser_lightning.runs.read_log import lines, logs
+from ser_lightning.runs.settings import Logs
 from ser_lightning.runs.train import train
 from ser_lightning.training.stopping import StopRequest
 

@@ -7,19 +7,11 @@ from typing import Any
 
 from ser_lightning.config.sources import read
 from ser_lightning.errors import ConfigError, UserError
-from ser_lightning.reports.places import Places
+from ser_lightning.reports.settings import Folders
 from ser_lightning.reports.wandb_view.axes import sweep_of
 from ser_lightning.sweeps.frozen import Frozen
 from ser_lightning.sweeps.study import StudyFolder
 from ser_lightning.tracking.view.contents import Sweep
-
-
-@dataclass(frozen=True)
-class Folders(Places):
-    """Where studies, cross-validations and runs lie."""
-
-    studies_dir: str = "studies"
-    """Folder of the studies."""
 
 
 @dataclass(frozen=True)

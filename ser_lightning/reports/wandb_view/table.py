@@ -5,7 +5,7 @@ from pathlib import Path
 
 from ser_lightning.errors import UserError
 from ser_lightning.reports.html.subject import Subject, subjects
-from ser_lightning.reports.places import Places
+from ser_lightning.reports.settings import Places
 from ser_lightning.reports.system import System, open_system
 
 HEAD = ("model", "UAR [95 %]", "WA [95 %]", "corpus and protocol", "what", "folder", "read with")

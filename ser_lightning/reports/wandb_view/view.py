@@ -1,7 +1,6 @@
 """`ser wandb view`: a saved workspace and a report in W&B, of what the folders here say of studies and groups."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
@@ -9,24 +8,13 @@ from ser_lightning.config.schema import Tracking
 from ser_lightning.config.settings import names_and
 from ser_lightning.console import console
 from ser_lightning.errors import ConfigError, UserError
-from ser_lightning.reports.wandb_view.sources import Folders, here, named
+from ser_lightning.reports.settings import View as Settings
+from ser_lightning.reports.wandb_view.sources import here, named
 from ser_lightning.reports.wandb_view.table import figures
 from ser_lightning.tracking.view.contents import View
 
 if TYPE_CHECKING:
     from ser_lightning.tracking.view.save import Saved
-
-
-@dataclass(frozen=True)
-class Settings(Folders):
-    """Settings of `ser wandb view`."""
-
-    project: str | None = None
-    """W&B project; null: that of what is named, and ser-lightning where nothing is."""
-    entity: str | None = None
-    """W&B team or user; null: that of what is named, or else the key's own."""
-    title: str | None = None
-    """What the workspace and the report are called; null: after what is named."""
 
 
 def view(words: Sequence[str]) -> "Saved":
