@@ -10,7 +10,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -18,12 +18,15 @@ import torch
 from measure import Bar, table
 
 HERE = Path(__file__).parent
-NAMES = ("start_up", "recurrence", "training_step", "features", "data_path", "ranks_and_precision")
+NAMES = ("start_up", "recurrence", "training_step", "features", "data_path", "ranks_and_precision", "sweep_overhead")
 PACKAGES = ("torch", "lightning", "torchaudio", "librosa", "opensmile", "numpy")
 
 
 def main() -> int:
     names, started = sys.argv[1:] or NAMES, time.strftime("%Y-%m-%dT%H-%M-%S")
+    # before the benchmarks themselves load the machine
+    found_here = environment()
+    path = HERE / "results" / f"{started}.json"
     bars: list[Bar] = []
     failed = []
     for name in names:
@@ -31,8 +34,7 @@ def main() -> int:
         found, code = measured(name)
         bars += found
         failed += [name] * (code != 0)
-    path = HERE / "results" / f"{started}.json"
-    write(path, bars)
+        write(path, found_here, bars)
     print("\n== all")
     table(bars)
     print(f"\n{path}" + "".join(f"\nFAILED: {name}" for name in failed))
@@ -49,10 +51,10 @@ def measured(name: str) -> tuple[list[Bar], int]:
     return [Bar(**{key: value for key, value in row.items() if key != "met"}) for row in rows], done.returncode
 
 
-def write(path: Path, bars: list[Bar]) -> None:
+def write(path: Path, found_here: dict[str, Any], bars: list[Bar]) -> None:
     path.parent.mkdir(exist_ok=True)
     rows = [vars(bar) | {"met": bar.met} for bar in bars]
-    text = json.dumps({"environment": environment(), "bars": rows}, indent=1)
+    text = json.dumps({"environment": found_here, "bars": rows}, indent=1)
     path.with_suffix(".tmp").write_text(text + "\n", encoding="utf-8")
     path.with_suffix(".tmp").rename(path)
 
@@ -67,8 +69,15 @@ def environment() -> dict[str, Any]:
         "gpu": gpu,
         "system": platform.platform(),
         "python": platform.python_version(),
-        "packages": {name: version(name) for name in PACKAGES},
+        "packages": {name: installed(name) for name in PACKAGES},
     }
+
+
+def installed(name: str) -> str | None:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return None
 
 
 def processor() -> str:

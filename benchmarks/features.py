@@ -6,24 +6,25 @@ spectrograms, from one decode a file here and in librosa. Nobody keeps them, and
 """
 
 import itertools
+import json
 import resource
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from measure import Bar, compared, interleaved, report
+from measure import Bar, Seconds, compared, interleaved, report
 from threadpoolctl import threadpool_limits
 
 from ser_lightning.corpora.audio import look
-from ser_lightning.features.extract import fill
+from ser_lightning.features.extract import SEGMENT_UTTERANCES, fill
 from ser_lightning.features.extractor import Extractor
-from ser_lightning.features.filler import Filler, Task
+from ser_lightning.features.filler import Filler, Task, handfuls
 from ser_lightning.features.log_mel import LogMel
 from ser_lightning.features.mfcc import MFCC
 from ser_lightning.features.store import FeatureStore
@@ -34,6 +35,15 @@ OPENSMILE = ROOT / "tests" / "features" / "htk_mfcc.conf"
 STREAMS: dict[str, Extractor] = {"mfcc": MFCC(), "fine": LogMel(), "coarse": LogMel(n_fft=1024, hop=512, n_mels=256)}
 RATE = 16000
 Items = Sequence[tuple[str, Path]]
+
+PROCESSES = """
+import json, sys
+from pathlib import Path
+sys.path.insert(0, sys.argv[1])
+from features import times_of_processes
+print(json.dumps(times_of_processes(Path(sys.argv[2]))))
+"""
+"""A program that costs a worker nothing to import, as `ser features` does."""
 
 GROWTH = """
 import resource, sys
@@ -53,9 +63,9 @@ class Nowhere(FeatureStore):
 
 def in_memory(items: Items, streams: Mapping[str, Extractor]) -> None:
     """What `fill` does but for writing segments: audio checked by its digest, features for being finite."""
-    filler = Filler(Nowhere(Path("nowhere")), streams, segment=1)
-    for digest, path in items:
-        assert not filler(Task(digest, path, tuple(streams)))
+    filler = Filler(Nowhere(Path("nowhere")), streams, segment=SEGMENT_UTTERANCES)
+    for some in handfuls([Task(digest, path, tuple(streams)) for digest, path in items], filler.handful):
+        assert not any(filler(some))
 
 
 def stored(items: Items, folders: Iterator[Path], workers: int = 1) -> None:
@@ -117,10 +127,30 @@ def against_others(items: Items, folders: Iterator[Path]) -> Iterator[Bar]:
     yield compared("MFCC stream against openSMILE, 1 thread", times, "ours, MFCC", "openSMILE", 5, "at least")
 
 
-def processes(items: Items, folders: Iterator[Path]) -> Bar:
-    rivals = {str(count): partial(stored, items, folders, count) for count in (1, 2)}
-    times = interleaved(rivals, rounds=7)
-    note = f"{len(items)} files; the time of starting the workers is in it"
+def scanned(paths: Iterable[Path]) -> Items:
+    return [(look(path).digest, path) for path in paths]
+
+
+def times_of_processes(folder: Path) -> Seconds:
+    """Of storing the streams of all files and of the same backwards, by 1 and 2 processes."""
+    import soundfile
+
+    torch.set_num_threads(1)
+    paths = sorted(SPEECH.iterdir())
+    for path in paths:
+        samples, rate = soundfile.read(path, dtype="int16")
+        soundfile.write(folder / path.name, samples[::-1], rate)
+    items = scanned([*paths, *sorted(folder.iterdir())])
+    folders = (folder / str(number) for number in itertools.count())
+    return interleaved({str(count): partial(stored, items, folders, count) for count in (1, 2)}, rounds=7)
+
+
+def processes(folder: Path) -> Bar:
+    folder.mkdir()
+    times = json.loads(printed_by(PROCESSES, folder))
+    note = (
+        f"{2 * len(list(SPEECH.iterdir()))} files; starting the workers, but for the first time, and writing are in it"
+    )
     return compared("2 processes against 1, stored", times, "2", "1", 1.8, "at least", note)
 
 
@@ -138,14 +168,18 @@ def filled_with_noise(folder: Path, files: int) -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
 
+def printed_by(program: str, *arguments: object) -> str:
+    command = [sys.executable, "-c", program, str(Path(__file__).parent), *map(str, arguments)]
+    return subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
+
+
 def memory(folder: Path) -> Bar:
     """Whether memory follows the corpus's size: in processes of their own, whose peaks are told."""
     peaks = {}
     for files in (120, 360):
         own = folder / f"noise-{files}"
         own.mkdir()
-        command = [sys.executable, "-c", GROWTH, str(Path(__file__).parent), str(own), str(files)]
-        peaks[files] = int(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+        peaks[files] = int(printed_by(GROWTH, own, files))
     note = f"peaks of {peaks[120] / 1024:.0f} and {peaks[360] / 1024:.0f} MiB"
     return Bar("memory, 6 hours of audio against 2", peaks[360] / peaks[120], 1.1, note=note)
 
@@ -157,12 +191,12 @@ def bars() -> Iterator[Bar]:
         if not SPEECH.is_dir():
             yield Bar("features against librosa and openSMILE", None, None, note="needs EMO-DB in ../shared/data")
             return
-        items = [(look(path).digest, path) for path in sorted(SPEECH.iterdir())]
+        items = scanned(sorted(SPEECH.iterdir()))
         folders = (Path(folder) / str(number) for number in itertools.count())
         # librosa's products are NumPy's, which would take all cores.
         with threadpool_limits(1):
             yield from against_others(items, folders)
-        yield processes(items, folders)
+        yield processes(Path(folder) / "processes")
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 import argparse
 import json
 import statistics
+import sys
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -99,6 +100,7 @@ def report(bars: Iterable[Bar]) -> None:
     to = parser.parse_args().to
     for bar in bars:
         table([bar], header=False)
+        sys.stdout.flush()  # what was measured is seen, also where it is redirected and the rest is cut off
         if to:
             with to.open("a", encoding="utf-8") as lines:
                 lines.write(json.dumps(asdict(bar) | {"met": bar.met}) + "\n")

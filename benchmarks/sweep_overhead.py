@@ -6,9 +6,8 @@ One worker runs trials of a tiny training (36 synthetic utterances, an LSTM of 8
 one after the other. A trial lasts from its claim to its end in the study; its training is what its epochs took, from
 the run's metrics. The rest is taken apart: `launch` until the child begins its log, `run` inside the child beyond its
 epochs (corpus, split, features read, predictions, files), `notice` until the worker has told the study. Against it
-stands a fresh process that trains the same (`ser train`), less its epochs. Medians and the largest value, without the
-first trial, which starts the server of children and extracts the features. Also written to
-benchmarks/results/sweep_overhead.json.
+stands a fresh process that trains the same (`ser train`), less its epochs. Without the first trial, which starts the
+server of children and extracts the features.
 """
 
 import csv
@@ -16,19 +15,17 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from statistics import median
+from statistics import median, quantiles
 from tempfile import TemporaryDirectory
 
 import numpy as np
 import soundfile
 import yaml
+from measure import Bar, report
 from optuna.trial import FrozenTrial
-from rich.console import Console
-from rich.table import Table
 
-from ser_lightning.files import write_json
 from ser_lightning.runs.folder import RunFolder
 from ser_lightning.sweeps.study import StudyFolder, open_study
 
@@ -107,7 +104,7 @@ def measure() -> tuple[list[dict[str, float]], list[float]]:
     return rows[1:], [of_fresh(base, number) for number in range(FRESH)]
 
 
-def main() -> None:
+def bars() -> Iterator[Bar]:
     here = Path.cwd()
     with TemporaryDirectory() as folder:
         os.chdir(folder)
@@ -115,17 +112,14 @@ def main() -> None:
             rows, fresh = measure()
         finally:
             os.chdir(here)
-    found = {key: [row[key] for row in rows] for key in rows[0]} | {"fresh process beyond its epochs": fresh}
-    table = Table("part", "median (s)", "largest (s)", title=f"A trial of {EPOCHS} epochs, {os.cpu_count()} cores")
-    for key, seconds in found.items():
-        table.add_row(key, f"{median(seconds):.3f}", f"{max(seconds):.3f}")
-    share = median(found["beyond"]) / median(fresh)
-    table.caption = f"load {os.getloadavg()[0]:.1f}; a trial's extra is {share:.2f} of a fresh process's"
-    Console().print(table)
-    settings = {"trials": TRIALS, "epochs": EPOCHS, "cores": os.cpu_count(), "load": os.getloadavg()[0]}
-    results = Path(__file__).parent / "results" / "sweep_overhead.json"
-    write_json(results, settings | {"seconds": found, "share": share})
+    beyond = [row["beyond"] / median(fresh) for row in rows]
+    low, ratio, high = quantiles(beyond, n=4, method="inclusive")
+    parts = ", ".join(f"{part} {median(row[part] for row in rows):.2f} s" for part in ("launch", "run", "notice"))
+    note = f"{median(row['beyond'] for row in rows):.2f} s ({parts}) against {median(fresh):.2f} s"
+    yield Bar(
+        "a sweep's trial against a fresh `ser train`, both beyond their epochs", ratio, 0.1, "at most", low, high, note
+    )
 
 
 if __name__ == "__main__":
-    main()
+    report(bars())

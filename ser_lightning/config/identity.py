@@ -10,6 +10,9 @@ from ser_lightning.config.schema import Config
 RESULT_VERSION = 1
 """Raised when the code's numbers change, so that results of before are not taken for results of now."""
 
+SAME_NUMBERS = ("ds_lstm", "fused")
+"""Models whose `recurrence` names a way to the same numbers; a plug-in's may mean anything."""
+
 
 def run_id(config: Config, manifest: str, parts: str = "") -> str:
     """`<corpus>-<model>-<12 hex digits>` of a configuration and the digest of the corpus's manifest.
@@ -31,7 +34,8 @@ def identity(config: Config) -> dict[str, Any]:
         del tree[key]
     for key in ("accelerator", "keep_on_device", "num_workers"):
         del tree["training"][key]
-    tree["model"].pop("recurrence", None)  # the same numbers, another way
+    if tree["model"].get("name") in SAME_NUMBERS:
+        tree["model"].pop("recurrence", None)
     # The number of ranks counts, not on which nodes they are.
     tree["training"]["devices"] *= tree["training"].pop("num_nodes")
     del tree["corpus"]["root"]

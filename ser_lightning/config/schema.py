@@ -95,8 +95,9 @@ class Training:
     """auto takes a GPU where torch sees one and says which; a named one that is missing is an error."""
     keep_on_device: Literal["auto", "yes", "no"] = "auto"
     """Where features live: on the device when they fit (auto), always, or memory-mapped and sent a batch at a time."""
-    num_workers: int = 2
-    """Processes that read batches when features are not kept on the device."""
+    num_workers: int = 0
+    """Processes that read batches when features are not kept on the device; 0 reads them in between steps, from the
+    memory map, which costs less than fetching them from another process. More pay on slow shared disks only."""
 
     @property
     def ranks(self) -> int:

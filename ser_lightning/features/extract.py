@@ -9,7 +9,7 @@ from pathlib import Path
 from ser_lightning.console import track
 from ser_lightning.errors import UserError
 from ser_lightning.features.extractor import Extractor
-from ser_lightning.features.filler import Filler, Task
+from ser_lightning.features.filler import Filler, Task, handfuls
 from ser_lightning.features.parallel import in_parallel
 from ser_lightning.features.store import FeatureStore, segments
 from ser_lightning.signals import Stopped
@@ -79,8 +79,8 @@ def _progress_told(folders: Sequence[Path]) -> Iterator[None]:
 
 
 def _alone(filler: Filler, tasks: Sequence[Task]) -> Generator[tuple[Task, str]]:
-    for task in tasks:
-        yield task, filler(task)
+    for some in handfuls(tasks, filler.handful):
+        yield from zip(some, filler(some), strict=True)
     filler.flush()
 
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 _SLANEY_BREAK_HZ = 1000.0
 _SLANEY_BREAK_MEL = 15.0
 _SLANEY_LOG_STEP = math.log(6.4) / 27
-_BANDS_A_PRODUCT = 64
+_BANDS_A_PRODUCT = 32
 
 
 def _slaney_mel(hertz: float) -> float:

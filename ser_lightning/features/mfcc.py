@@ -34,10 +34,12 @@ def _cepstral_matrix(n_mels: int, n_cepstra: int, lifter: int) -> Tensor:
 
 
 @lru_cache
-def _hamming(window: int) -> Tensor:
+def _padded_hamming(window: int, n_fft: int) -> Tensor:
+    """On the scale of 16-bit integers, followed by zeros, (n_fft,)."""
     import torch
 
-    return torch.hamming_window(window, periodic=False)
+    hamming = torch.hamming_window(window, periodic=False) * _INT16_SCALE
+    return torch.nn.functional.pad(hamming, (0, n_fft - window))
 
 
 @dataclass(frozen=True)
@@ -112,35 +114,34 @@ class MFCC:
                 f"mfcc: {waveform.numel()} samples are shorter than one frame, which needs at least "
                 f"{self.window} samples ({self.window / self.sample_rate:.3f} s)"
             )
-        samples = waveform * _INT16_SCALE
-        energy = samples.square().unfold(0, self.window, self.hop).sum(dim=1, keepdim=True).clamp_(min=1).log_()
-        static = torch.cat([self._cepstra(samples), energy], dim=1)
+        squares = waveform.square().unfold(0, self.window, self.hop).sum(dim=1, keepdim=True)
+        energy = squares.mul_(_INT16_SCALE**2).clamp_(min=1).log_()
+        static = torch.cat([self._cepstra(waveform), energy], dim=1)
         # openSMILE lets the deltas run on past the end (over repeated last frames) and takes the
         # accelerations of those; at the beginning it repeats the first delta instead.
-        deltas = _deltas(torch.cat([static, static[-1:].expand(_REACH, -1)]))
-        return torch.cat([static, deltas[:-_REACH], _deltas(deltas)[:-_REACH]], dim=1)
+        first, last = static[:1], static[-1:]
+        deltas = _regression(torch.cat([*[first] * _REACH, static, *[last] * 2 * _REACH]))
+        accelerations = _regression(torch.cat([*[deltas[:1]] * _REACH, deltas]))
+        return torch.cat([static, deltas[:-_REACH], accelerations], dim=1)
 
-    def _cepstra(self, samples: Tensor) -> Tensor:
+    def _cepstra(self, waveform: Tensor) -> Tensor:
         """(N,) -> (T, n_cepstra)."""
         import torch
 
         n_fft = 1 << (self.window - 1).bit_length()
-        window = _hamming(self.window)
-        differences = (samples[1:] - self.preemphasis * samples[:-1]).unfold(0, self.window - 1, self.hop)
-        emphasised = samples.new_zeros(len(differences), n_fft)
-        torch.mul(differences, window[1:], out=emphasised[:, 1 : self.window])
+        window = _padded_hamming(self.window, n_fft)
+        # The last frame's zeros too are read from here: frames of whole cache lines are weighted in half the time.
+        emphasised = waveform.new_zeros(len(waveform) + n_fft - self.window)
+        torch.sub(waveform[1:], waveform[:-1], alpha=self.preemphasis, out=emphasised[1 : len(waveform)])
+        frames = emphasised.unfold(0, n_fft, self.hop) * window
         # HTK emphasises inside the frame: its first sample is taken to follow an equal one.
-        first = samples[: len(differences) * self.hop : self.hop]
-        emphasised[:, 0] = (first - self.preemphasis * first) * window[0]
-        mel = mel_power(torch.fft.rfft(emphasised), htk_bank(self.sample_rate, n_fft, self.n_mels))
+        first = waveform[: len(frames) * self.hop : self.hop]
+        frames[:, 0] = first * ((1 - self.preemphasis) * window[0])
+        mel = mel_power(torch.fft.rfft(frames), htk_bank(self.sample_rate, n_fft, self.n_mels))
         cepstra: Tensor = mel.clamp_(min=1).log_() @ _cepstral_matrix(self.n_mels, self.n_cepstra, self.lifter)
         return cepstra
 
 
-def _deltas(features: Tensor) -> Tensor:
-    """HTK's regression over two frames on either side, edges repeated, (T, D) -> (T, D)."""
-    import torch
-
-    first, last = features[:1].expand(_REACH, -1), features[-1:].expand(_REACH, -1)
-    x = torch.cat([first, features, last])
+def _regression(x: Tensor) -> Tensor:
+    """HTK's, over two frames on either side, (T + 4, D) -> (T, D)."""
     return (x[3:-1] - x[1:-3]).add_(x[4:] - x[:-4], alpha=2).div_(10)

@@ -17,11 +17,21 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 
 from ser_lightning.errors import UserError
-from ser_lightning.features.filler import Filler, Task
+from ser_lightning.features.filler import Filler, Task, handfuls
 from ser_lightning.signals import shielded, unshield
 
-PRELOADED = ["ser_lightning.features.audio", "ser_lightning.features.torchaudio_shim", "safetensors.torch"]
+PRELOADED = [
+    "ser_lightning.features.audio",
+    "ser_lightning.features.log_mel",
+    "ser_lightning.features.mfcc",
+    "ser_lightning.features.parallel",
+    "ser_lightning.features.torchaudio_shim",
+    "safetensors.torch",
+]
 """What the server that workers are forked from imports once; a worker then starts in milliseconds."""
+
+HANDFULS = 8
+"""Into how many a worker's share of the tasks is split at least."""
 
 
 @dataclass
@@ -29,20 +39,20 @@ class _Worker:
     number: int
     process: BaseProcess
     pipe: Connection
-    task: Task | None = None
+    tasks: tuple[Task, ...] = ()
 
-    def give(self, task: Task | None) -> None:
-        """Hand over a task, or tell it with None to store the rest and end."""
-        self.task = task
+    def give(self, tasks: tuple[Task, ...]) -> None:
+        """Hand over tasks, or tell it with none to store the rest and end."""
+        self.tasks = tasks
         try:
-            self.pipe.send(task)
+            self.pipe.send(tasks)
         except OSError as error:
             raise self._death() from error
 
-    def answer(self) -> str:
-        """Why features of the task's file cannot be had, or nothing."""
+    def answer(self) -> list[str]:
+        """Why features of each task's file cannot be had, or nothing."""
         try:
-            answer: str | Exception = self.pipe.recv()
+            answer: list[str] | Exception = self.pipe.recv()
         except (EOFError, OSError) as error:
             raise self._death() from error
         if isinstance(answer, Exception):
@@ -52,7 +62,9 @@ class _Worker:
 
     @property
     def _doing(self) -> str:
-        return f"read {self.task.path}" if self.task else "stored its features"
+        paths = ", ".join(str(task.path) for task in self.tasks)
+        one_of = "one of " if len(self.tasks) > 1 else ""
+        return f"read {one_of}{paths}" if paths else "stored its features"
 
     def _death(self) -> UserError:
         self.process.join(timeout=10)
@@ -74,19 +86,21 @@ def in_parallel(filler: Filler, tasks: Sequence[Task], workers: int) -> Generato
         UserError: a worker raised it or died; the others are ended, what they stored stays.
         RuntimeError: a bug; it holds the worker's traceback.
     """
-    waiting = iter(tasks)
-    with _crew(filler, min(workers, len(tasks))) as crew:
+    workers = min(workers, len(tasks))
+    # Of few tasks every worker gets several handfuls, so that all end at about the same time.
+    waiting = handfuls(tasks, min(filler.handful, -(-len(tasks) // (HANDFULS * workers))))
+    with _crew(filler, workers) as crew:
         busy: dict[object, _Worker] = {worker.pipe: worker for worker in crew}
         for worker in crew:
             worker.give(next(waiting))
         while busy:
             for pipe in wait([worker.pipe for worker in busy.values()]):
-                task, problem = busy[pipe].task, busy[pipe].answer()
-                if task is None:
-                    del busy[pipe]
+                done, problems = busy[pipe].tasks, busy[pipe].answer()
+                if done:
+                    busy[pipe].give(next(waiting, ()))
+                    yield from zip(done, problems, strict=True)
                 else:
-                    busy[pipe].give(next(waiting, None))
-                    yield task, problem
+                    del busy[pipe]
 
 
 @contextmanager
@@ -118,7 +132,7 @@ def _started(filler: Filler, number: int) -> _Worker:
 
 
 def _work(filler: Filler, pipe: Connection) -> None:
-    """A worker's life: tasks until None, one answer each."""
+    """A worker's life: handfuls of tasks until an empty one, one answer each."""
     import torch
 
     # Ctrl-C and a scheduler's warning reach all processes; the parent alone decides what follows.
@@ -130,10 +144,10 @@ def _work(filler: Filler, pipe: Connection) -> None:
     torch.set_num_threads(1)
     with suppress(EOFError, ConnectionError):  # the parent is gone
         try:
-            while (task := pipe.recv()) is not None:
-                pipe.send(filler(task))
+            while tasks := pipe.recv():
+                pipe.send(filler(tasks))
             filler.flush()
-            pipe.send("")
+            pipe.send([])
         except UserError as error:
             pipe.send(error)
         except Exception:  # a bug: its traceback is worth more than the exception, which may not survive the pipe

@@ -81,8 +81,9 @@ class ConvBlock(nn.Module):
         ]
         padded = functional.pad(image[:, 0], (before[1], after[1], before[0], after[0]))
         valid = None if mask is None else mask[:, 0].expand(-1, -1, bands)
-        kind = image.device.type
-        dtype = torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else self.conv.weight.dtype
+        kind, dtype = image.device.type, self.conv.weight.dtype
+        if torch.is_autocast_enabled(kind) and dtype != torch.float64:  # as autocast does with a convolution
+            dtype = torch.get_autocast_dtype(kind)
         return pooled_block(padded, self.conv, self.norm, size, valid, dtype)
 
 

@@ -169,11 +169,13 @@ class _PooledProduct(torch.autograd.Function):
         padded, weight, valid, output = ctx.saved_tensors
         channels, total = weight.shape[1], torch.zeros_like(weight)
         gradient, output = gradient.reshape(-1, channels), output.view(-1, channels)
-        for start, rows in _tiles(_patches(padded, ctx.kernel, 2, ctx.size, valid), channels):
-            part = slice(start, start + rows.shape[2])
-            passed = _where_positive(gradient[part], output[part]).to(weight.dtype)
-            for position, share in zip(rows, _shares([p.T @ weight for p in rows], passed), strict=True):
-                total.addmm_(position, share)
+        # Products in another dtype than forward's would give the gradient to other positions.
+        with torch.autocast("cpu", enabled=False):
+            for start, rows in _tiles(_patches(padded, ctx.kernel, 2, ctx.size, valid), channels):
+                part = slice(start, start + rows.shape[2])
+                passed = _where_positive(gradient[part], output[part]).to(weight.dtype)
+                for position, share in zip(rows, _shares([p.T @ weight for p in rows], passed), strict=True):
+                    total.addmm_(position, share)
         return None, total, None, None, None, None
 
 

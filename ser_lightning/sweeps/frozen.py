@@ -1,5 +1,6 @@
 """What a study consists of, written once: nothing that is edited later under conf/ or sweeps/ changes a trial."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from functools import cached_property
@@ -17,6 +18,9 @@ from ser_lightning.sweeps.passwords import without_password
 from ser_lightning.sweeps.settings import StudySettings, study_settings
 from ser_lightning.sweeps.space import Space
 from ser_lightning.sweeps.tree import leaves
+
+NO_SCORE = r"base\.tracking\.|.*\.recurrence$"
+"""Keys of a study with which its trials log, and compute the same numbers, otherwise."""
 
 
 @dataclass(frozen=True)
@@ -88,6 +92,7 @@ def _settings(tree: dict[str, Any], path: Path) -> StudySettings:
 
 
 def _compared(frozen: Frozen) -> dict[str, Any]:
+    """By dotted key; without what changes no score, of which a later version may know more keys."""
     study = asdict(frozen.study)
     del study["trials"]
     if frozen.study.storage is not None:  # a new password is no other place, and none is to be shown
@@ -95,4 +100,5 @@ def _compared(frozen: Frozen) -> dict[str, Any]:
     parts = {"study": study, "base": frozen.base, "choices": frozen.choices}
     whole = {f"space.{key}": value for key, value in frozen.space.items()}
     limits = {f"constraints.{key}": value for key, value in frozen.constraints.items()}
-    return dict(leaves(parts)) | whole | limits | {"start": frozen.start}
+    counts = {key: value for key, value in leaves(parts) if not re.match(NO_SCORE, key)}
+    return counts | whole | limits | {"start": frozen.start}

@@ -34,18 +34,19 @@ def opened(init: Callable[..., Any], mode: str, folder: Path, identity: str, del
             say(f"starts {delay:.1f} s later, because many tasks that start at once are too many for its server")
             time.sleep(delay)
         before = set(folder.glob(FOLDERS))
-        reason = unanswered() or _catch_up(folder, identity)
         try:
+            reason = unanswered() or _catch_up(folder, identity)
             if not reason:
                 return _sure(init(mode="online"))
         except Exception as error:
-            reason = key_error(str(error)) or _line(error)
-            _forget(set(folder.glob(FOLDERS)) - before)
+            reason = key_error(str(error)) or line(error)
+            with suppress(Exception):
+                _forget(set(folder.glob(FOLDERS)) - before)
         say(f"{reason}; logging offline, upload later with `ser sync`")
     try:
         return init(mode="offline")
     except Exception as error:
-        say(f"{_line(error)}; nothing is logged there by this process, the work goes on")
+        say(f"{line(error)}; nothing is logged there by this process, the work goes on")
         return None
 
 
@@ -99,8 +100,8 @@ def closed(run: Any) -> None:
             segment.synced.touch()
         elif not _ends(segment):
             say(f"{segment.log} was cut short, as by a full disk; metrics.csv and result.json have the figures")
-    except OSError as error:
-        say(f"{_line(error)}; the work goes on")
+    except Exception as error:
+        say(f"{line(error)}; the work goes on")
 
 
 def _ends(segment: Segment) -> bool:
@@ -144,7 +145,7 @@ def _forget(failed: set[Path]) -> None:
         Segment(path).synced.touch()
 
 
-def _line(error: Exception) -> str:
+def line(error: Exception) -> str:
     """An error in a line, without the advice that follows below."""
     lines = str(error).strip().splitlines()
     return lines[0] if lines else type(error).__name__

@@ -10,7 +10,7 @@ PRIVATE = {
     "WANDB_ERROR_REPORTING": "false",  # also switches off the SDK's telemetry requests
     "WANDB_SILENT": "true",
     "WANDB_INIT_TIMEOUT": "30",
-    "WANDB_FINISH_TIMEOUT": "60",
+    "WANDB_FINISH_TIMEOUT": "30",
     "WANDB_LOGIN_TIMEOUT": "20",  # of the question for a key, at a terminal
 }
 """Environment defaults; what the user has set wins."""

@@ -11,7 +11,7 @@ from typing import Any
 from lightning.pytorch.loggers import WandbLogger
 
 from ser_lightning.config.schema import Config, Tracking
-from ser_lightning.tracking.opening import closed, finish, opened, say
+from ser_lightning.tracking.opening import closed, finish, line, opened, say
 from ser_lightning.tracking.private import SILENT
 from ser_lightning.tracking.server import PRIVATE
 
@@ -22,6 +22,8 @@ SUMMARIES: Mapping[str, tuple[str, Callable[[Iterable[float]], float]]] = {
     "validation/wa": ("max", max),
 }
 """Curves of which the summary has the best value beside the last one; of the others it has the last."""
+LIMITS = ("init_timeout", "finish_timeout")
+"""Told to each run, because wandb reads the environment once a process: a notebook may have used it before."""
 LONGEST_TAG = 64
 """Characters; wandb would refuse the whole run."""
 
@@ -46,20 +48,29 @@ def tags(config: Config, labels: Sequence[str]) -> list[str]:
 class Logger(WandbLogger):
     """Lightning's, whose failure costs no training: wandb's own process ends with a job's first signal, for one."""
 
-    lost = False
-    """Whether wandb failed, from when on nothing is logged."""
+    def __init__(self, run: Any) -> None:
+        super().__init__(experiment=run)
+        self.failures = list[str]()
+        """What went wrong, each said once."""
+
+    @property
+    def lost(self) -> bool:
+        """Whether something was not logged."""
+        return bool(self.failures)
 
     def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
         self.attempt(lambda: super(Logger, self).log_metrics(metrics, step))
 
-    def attempt(self, call: Callable[[], object]) -> None:
-        """Do it unless wandb has failed; its first error is said and ends the logging."""
+    def attempt(self, call: Callable[[], object]) -> bool:
+        """Whether it could be done; what fails costs itself alone. Where wandb has died all fails, at once."""
         try:
-            if not self.lost:
-                call()
+            call()
         except Exception as error:
-            self.lost = True
-            say(f"{error or type(error).__name__}; nothing more is logged there by this process, the work goes on")
+            if (found := line(error)) not in self.failures:
+                self.failures.append(found)
+                say(f"{found}; what it was about is not logged there by this process, the work goes on")
+            return False
+        return True
 
 
 @contextmanager
@@ -98,13 +109,14 @@ def _tracked(
         tags=[tag[:LONGEST_TAG] for tag in identity.tags],
         config=dict(config),
         resume="allow",
+        reinit="create_new",  # else one that a notebook has open would be handed over, and finished
         allow_val_change=True,
-        settings=SILENT if settings.private else {},
+        settings={name: os.environ[f"WANDB_{name.upper()}"] for name in LIMITS} | (SILENT if settings.private else {}),
     )
     if (run := opened(init, settings.mode, folder, identity.id, delay)) is None:
         yield None
         return
-    logger = Logger(experiment=run)
+    logger = Logger(run)
     logger.attempt(lambda: define_metrics(run))
     code = 1
     try:
@@ -114,12 +126,11 @@ def _tracked(
         code = getattr(error, "exit_code", 130 if isinstance(error, KeyboardInterrupt) else 1)
         raise
     finally:
-        logger.attempt(lambda: finish(run, code))
-        if logger.lost:
+        if logger.attempt(lambda: finish(run, code)):
+            closed(run)
+        else:
             with suppress(Exception):  # it says again what is said already
                 wandb.teardown()
-        else:
-            closed(run)
 
 
 @contextmanager

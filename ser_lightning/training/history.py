@@ -25,7 +25,7 @@ class History(L.Callback):
     """
 
     def __init__(self, path: Path) -> None:
-        self.path, self.rows = path, list[Row]()
+        self.path, self.rows, self.untold = path, list[Row](), list[Row]()
         self.began, self.rate, self.utterances = 0.0, 0.0, 0
 
     def on_train_start(self, trainer: L.Trainer, module: L.LightningModule) -> None:
@@ -47,8 +47,19 @@ class History(L.Callback):
         self.rows.append(row | {name: float(value) for name, value in logged if isinstance(value, Tensor)})
         columns = list(dict.fromkeys(name for row in self.rows for name in row))
         write_csv(self.path, columns, [["" if row.get(c) is None else row[c] for c in columns] for row in self.rows])
-        for logger in trainer.loggers:
-            tell(logger, self.rows[-1])
+        self.untold = self.rows[-1:]
+
+    # Not before its checkpoint is written: without that, as on a full disk, the epoch is trained and told again.
+    def on_train_epoch_start(self, trainer: L.Trainer, module: L.LightningModule) -> None:
+        self._tell(trainer)
+
+    def on_train_end(self, trainer: L.Trainer, module: L.LightningModule) -> None:
+        self._tell(trainer)
+
+    def _tell(self, trainer: L.Trainer) -> None:
+        for logger in trainer.loggers if self.untold else []:
+            tell(logger, self.untold[0])
+        self.untold = []
 
     def _measured(self, trainer: L.Trainer, module: L.LightningModule) -> Row:
         seconds = time.monotonic() - self.began

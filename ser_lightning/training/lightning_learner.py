@@ -37,7 +37,7 @@ from ser_lightning.training.checkpoints import (
 )
 from ser_lightning.training.history import History
 from ser_lightning.training.learner import Facts
-from ser_lightning.training.making_up import MakingUp
+from ser_lightning.training.making_up import MakingUp, make_up
 from ser_lightning.training.module import SERModule
 from ser_lightning.training.optimisation import class_weights
 from ser_lightning.training.progress import progress
@@ -81,6 +81,8 @@ class LightningLearner:
                 keep_last_weights(folder)
                 write_json(done, facts)
                 (folder / "last.ckpt").unlink(missing_ok=True)
+        elif logger:
+            make_up([logger], folder.parent, facts["epochs"])
         self.load(folder)
         return facts  # type: ignore[no-any-return]
 

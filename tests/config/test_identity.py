@@ -1,5 +1,7 @@
 """A run's id changes with what can change its numbers, and with nothing else."""
 
+from dataclasses import replace
+
 import pytest
 
 from ser_lightning.config import identity
@@ -23,8 +25,9 @@ def an_id(*words: str, manifest: str = "m") -> str:
         "tracking.mode=off",
         "tracking.tags=[a]",
         "training.accelerator=cpu",
-        "training.num_workers=0",
+        "training.num_workers=2",
         "training.keep_on_device=no",
+        "model.recurrence=reference",
     ],
 )
 def test_paths_devices_and_tracking_keep_the_id(word: str) -> None:
@@ -45,6 +48,12 @@ def test_paths_devices_and_tracking_keep_the_id(word: str) -> None:
 )
 def test_what_changes_numbers_changes_the_id(word: str) -> None:
     assert an_id(word) != an_id()
+
+
+def test_what_a_plug_in_calls_recurrence_changes_the_id() -> None:
+    config = compose(BASE).config
+    lstm, gru = (replace(config, model={"name": "mine", "recurrence": kind}) for kind in ("lstm", "gru"))
+    assert run_id(lstm, "m") != run_id(gru, "m")
 
 
 def test_audio_labels_and_the_result_version_change_the_id(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -232,7 +232,10 @@ def test_a_store_that_cannot_be_written_ends_it_at_once(
     assert len(reads) == 2
 
 
-def test_parameters_that_suit_no_file_end_it_at_once(store: FeatureStore, items: Items, reads: Reads) -> None:
+def test_parameters_that_suit_no_file_end_it_at_once(
+    store: FeatureStore, items: Items, reads: Reads, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(extract, "SEGMENT_UTTERANCES", 1)
     with pytest.raises(ConfigError, match="lower n_mels"):
         fill(store, {"mel": LogMel(n_mels=300)}, items)
     assert len(reads) == 1

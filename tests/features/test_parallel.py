@@ -14,7 +14,7 @@ import torch
 
 from ser_lightning.corpora.audio import look
 from ser_lightning.errors import ConfigError, UserError
-from ser_lightning.features import extract
+from ser_lightning.features import extract, parallel
 from ser_lightning.features.extract import fill
 from ser_lightning.features.extractor import Extractor
 from ser_lightning.features.log_mel import LogMel
@@ -152,6 +152,15 @@ def test_a_killed_worker_is_named_with_its_file_and_work_goes_on_after(
     assert len(store.missing(moody, [d for d, _ in items])) <= 1
     assert fill(store, {"x": moody}, items)["x"] <= 1
     assert not store.missing(moody, [d for d, _ in items])
+
+
+def test_all_files_in_the_hands_of_a_killed_worker_are_named(
+    store: FeatureStore, items: Items, moody: Extractor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(parallel, "HANDFULS", 1)
+    deadly = starting_with(0.9, tmp_path / "deadly.wav")
+    with pytest.raises(UserError, match=r"while it read one of \S*0\.wav, \S*1\.wav, \S*deadly\.wav;"):
+        fill(store, {"x": moody}, [*items[:2], deadly, *items[2:5]], workers=2)
 
 
 def test_a_bug_in_a_worker_comes_with_its_traceback_and_file(

@@ -89,6 +89,14 @@ def test_float32_and_bfloat16_are_near_float64(dtype: torch.dtype, tolerance: fl
         assert (gradient.double() - exact).norm() <= 10 * tolerance * exact.norm()
 
 
+def test_autocast_leaves_float64_as_it_is() -> None:
+    block, lengths = ConvBlock(1, 5, (2, 4), fixed=True).double(), torch.full((2,), 12)
+    image = levels(12, 9, lengths)
+    with torch.autocast("cpu", torch.bfloat16):
+        result, again = block(image, lengths)[0], block(image.requires_grad_(), lengths)[0]
+    assert result.dtype == again.dtype == torch.float64
+
+
 def test_of_equal_products_the_first_takes_the_gradient() -> None:
     """Silence is constant: every window is a tie, and max pooling's gradient goes to one position, not to all."""
     ours, reference = (block.eval() for block in pair((3, 3), False, torch.float64))

@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import yaml
 
 from ser_lightning.config.compose import compose
 from ser_lightning.config.sources import packaged
@@ -114,6 +115,19 @@ def test_differences_name_the_keys_and_let_trials_grow(frozen: Frozen) -> None:
         "start ([{'model': 'fused', 'features.fine': {'n_fft': 800, 'hop': 200}}] / [])",
         "space.model.hidden_dim (not set / [8, 16])",
     ]
+
+
+def test_a_study_of_before_a_setting_that_changes_no_score_goes_on(frozen: Frozen, tmp_path: Path) -> None:
+    path = tmp_path / "study.yaml"
+    frozen.write(path)
+    tree = yaml.safe_load(path.read_text())
+    for key in ("also", "utterances", "audio", "artifacts", "private"):
+        del tree["base"]["tracking"][key]
+    del tree["choices"]["model"]["ds_lstm"]["recurrence"]
+    path.write_text(yaml.safe_dump(tree))
+    before = Frozen.read(path)
+    assert before.differences(frozen) == frozen.differences(before) == []
+    assert before.config(VALUES, 0) == frozen.config(VALUES, 0)
 
 
 def test_a_file_that_is_no_study_is_told(tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from ser_lightning.config.compose import compose
 from ser_lightning.runs.folder import RunFolder
 from ser_lightning.runs.scheduler import LONGEST_DELAY, array_delay
 from ser_lightning.runs.train import train
+from ser_lightning.tracking.opening import opened
 from ser_lightning.tracking.segments import logged_metrics, segments
 from ser_lightning.training.stopping import StopRequest
 
@@ -109,6 +110,36 @@ def test_what_keeps_a_run_from_the_server_costs_no_training(
         assert synced(run) == 0
         whole(recorder)
         assert recorder.store.only.exit_codes == [0]  # nothing of the start that failed
+
+
+def init(mode: str) -> str:
+    if mode == "online":
+        raise OSError("no online")
+    return mode
+
+
+@pytest.mark.parametrize("url", ["http://host:port", "http://.example", "http://[::1"])
+def test_an_address_that_is_none_costs_no_training(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], url: str
+) -> None:
+    monkeypatch.setenv("WANDB_BASE_URL", url)
+    assert opened(init, "online", tmp_path, "x-1", 0) == "offline"
+    (line,) = said(capsys)
+    assert line.endswith("logging offline, upload later with `ser sync`")
+
+
+@pytest.mark.parametrize("failing", ["unanswered", "_catch_up", "_forget"])
+def test_whatever_fails_before_a_run_is_open_costs_no_training(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], failing: str
+) -> None:
+    def fails(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("ser_lightning.tracking.opening.unanswered", lambda: "")
+    monkeypatch.setattr(f"ser_lightning.tracking.opening.{failing}", fails)
+    assert opened(init, "online", tmp_path, "x-1", 0) == "offline"
+    (line,) = said(capsys)
+    assert ("no online" if failing == "_forget" else "No space left on device") in line
 
 
 @pytest.mark.timeout(90)

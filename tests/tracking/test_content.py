@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 import soundfile
+import wandb
 from sklearn.metrics import recall_score
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
@@ -23,7 +24,7 @@ from ser_lightning.evaluation.predictions import Predictions
 from ser_lightning.files import read_csv
 from ser_lightning.runs.evaluate import evaluate
 from ser_lightning.runs.train import train
-from ser_lightning.tracking.segments import segments
+from ser_lightning.tracking.segments import logged_metrics, segments
 from ser_lightning.tracking.tables import utterance_rows
 from ser_lightning.tracking.upload import upload
 from ser_lightning.tracking.wandb import Identity, log_summary, tracked
@@ -198,6 +199,39 @@ def test_a_tag_that_is_too_long_costs_no_run(recorder: Recorder, tmp_path: Path)
     with tracked(Tracking("online", "p"), identity, {}, tmp_path):
         pass
     assert [len(tag) for tag in recorder.store.only.tags] == [5, 64]
+
+
+def test_what_cannot_be_logged_costs_itself_alone(
+    recorder: Recorder, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fails() -> None:
+        raise UserError("a recording has changed\nand what to do")
+
+    identity = Identity("x-1", "n", "g", "train", ())
+    with pytest.raises(StoppedError), tracked(Tracking("online", "p"), identity, {}, tmp_path) as logger:
+        assert logger is not None
+        assert [logger.attempt(fails), logger.attempt(fails)] == [False, False]
+        logger.log_metrics({"epoch": 0, "train/loss": 0.5})
+        log_summary(logger, [], {"checkpoint": {"epoch": 1}})
+        raise StoppedError("a test", 99)
+    assert logger.lost
+    run = recorder.store.only
+    assert ([row["train/loss"] for row in run.history], run.summary["best_epoch"], run.exit_codes) == ([0.5], 1, [99])
+    assert [segment.waits for segment in segments(tmp_path)] == [False]
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("W&B: a recording has changed; ")
+
+
+def test_a_run_of_whoever_calls_is_left_alone(tmp_path: Path) -> None:
+    with wandb.init(mode="offline", project="mine", dir=tmp_path) as own:
+        with tracked(Tracking(), Identity("x-1", "n", "g", "train", ()), {}, tmp_path / "mine") as logger:
+            assert logger is not None and logger.experiment.id == "x-1"
+            limits = logger.experiment.settings.init_timeout, logger.experiment.settings.finish_timeout
+            assert limits == (30, 60), "else a server that vanishes would be waited for without end"
+            logger.log_metrics({"epoch": 0, "train/loss": 0.5})
+        own.log({"theirs": 1})
+        assert set(own.summary.keys()) - {"_runtime", "_step", "_timestamp"} == {"theirs"}
+    assert (0, "train/loss") in logged_metrics(tmp_path / "mine")
 
 
 SECRET = "word-of-the-command-line"

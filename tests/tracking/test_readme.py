@@ -7,6 +7,7 @@ import select
 import shlex
 import signal
 import struct
+import sys
 import termios
 import time
 from pathlib import Path
@@ -33,7 +34,11 @@ def on_a_terminal(words: list[str], keys: str, awaited: str, seconds: float = 60
     child, screen = pty.fork()
     if child == 0:
         os.environ["TERM"] = "xterm-256color"
-        os.execvp(words[0], words)
+        os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+        try:
+            os.execvp(words[0], words)
+        finally:
+            os._exit(127)  # else this would be a second pytest
     fcntl.ioctl(screen, termios.TIOCSWINSZ, struct.pack("HHHH", 50, 200, 0, 0))
     shown, deadline = "", time.monotonic() + seconds
     try:

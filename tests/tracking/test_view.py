@@ -16,7 +16,7 @@ from sklearn.metrics import balanced_accuracy_score
 from ser_lightning.cli import main
 from ser_lightning.errors import ConfigError, UserError
 from ser_lightning.evaluation.pooled import Pooled
-from ser_lightning.files import write_text
+from ser_lightning.files import write_json, write_text
 from ser_lightning.reports.wandb_view.view import view
 from ser_lightning.sweeps.frozen import Frozen
 from ser_lightning.sweeps.settings import StudySettings
@@ -234,6 +234,14 @@ def test_what_is_not_tested_is_named(project: Recorder, shelf: Shelf) -> None:
     view(["cv-1", *shelf.words])
     assert table(project)[0] == []
     assert "Not tested yet: cv-1" in json.dumps(saved(project, "runs").spec)
+
+
+def test_what_lacks_folds_is_named(project: Recorder, shelf: Shelf) -> None:
+    result = shelf.crossval("cv-1") / "result.json"
+    shelf.crossval("cv-2")
+    write_json(result, json.loads(result.read_text(encoding="utf-8")) | {"complete": False})
+    view(["cv-1", "cv-2", *shelf.words])
+    assert "Incomplete, pooled over what there is: cv-1." in json.dumps(saved(project, "runs").spec)
 
 
 def test_the_same_again_replaces_both_and_another_title_makes_others(

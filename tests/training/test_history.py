@@ -56,6 +56,8 @@ def test_what_is_measured_of_an_epoch(tmp_path: Path, monkeypatch: pytest.Monkey
         found.on_train_batch_start(ran, MODULE, SimpleNamespace(labels=torch.zeros(utterances)), index)  # type: ignore[arg-type]
     ran.global_step = 3
     found.on_train_epoch_end(ran, MODULE)
+    assert told.rows == [], "its checkpoint is not written yet"
+    found.on_train_end(ran, MODULE)
     (row,) = read_history(tmp_path / "metrics.csv")
     assert (row["seconds"], row["utterances_per_second"]) == (4.0, (8 + 8 + 3) * 2 / 4.0)
     used = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10

@@ -10,10 +10,14 @@ from typing import Any
 import lightning as L
 import pytest
 
+from ser_lightning.config.compose import compose
 from ser_lightning.config.schema import Tracking
-from ser_lightning.files import write_csv
-from ser_lightning.tracking.segments import records, segments
+from ser_lightning.files import read_csv, write_csv
+from ser_lightning.runs.train import train
+from ser_lightning.tracking.segments import logged_metrics, records, segments
 from ser_lightning.tracking.wandb import Identity, tracked
+from ser_lightning.training.checkpoints import WholeFileIO
+from ser_lightning.training.history import read_history
 from ser_lightning.training.making_up import MakingUp
 
 WRITER = """
@@ -72,3 +76,63 @@ def test_a_training_that_begins_has_nothing_to_make_up(folder: Path) -> None:
 def test_without_wandb_it_does_nothing(folder: Path) -> None:
     trainer: Any = SimpleNamespace(current_epoch=3, loggers=[])
     MakingUp(folder).on_train_start(trainer, L.LightningModule())
+
+
+class KilledError(Exception):
+    pass
+
+
+@pytest.mark.parametrize(
+    "where", ["ser_lightning.training.lightning_learner.keep_last_weights", "ser_lightning.runs.train.rows_of"]
+)
+def test_a_training_that_was_killed_after_its_last_epoch_loses_none(
+    tiny: list[str], monkeypatch: pytest.MonkeyPatch, where: str
+) -> None:
+    words = [*tiny, "pictures=false", "tracking.also=[csv]"]
+
+    def killed(*_: object) -> None:
+        raise KilledError
+
+    with monkeypatch.context() as bad:
+        bad.setattr(where, killed)
+        with pytest.raises(KilledError):
+            train(compose(words).config)
+    run = train(compose([*words, "tracking.mode=offline"]).config)
+    rows = read_history(run.metrics)
+    assert [row["epoch"] for row in rows] == [0, 1, 2]
+    assert {(epoch, "train/loss") for epoch in (0, 1, 2)} < logged_metrics(run.path)
+    table = read_csv(run.path / "csv" / "metrics.csv")
+    assert [float(row["train/loss"]) for row in table] == [row["train/loss"] for row in rows]
+
+
+def test_an_epoch_whose_checkpoint_was_not_written_is_logged_once(
+    tiny: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = compose([*tiny, "pictures=false", "tracking.mode=offline"]).config
+    plain, written = WholeFileIO.save_checkpoint, list[str]()
+
+    def full(io: WholeFileIO, checkpoint: dict[str, Any], path: Path, **_: object) -> None:
+        written.append(Path(path).name)
+        if written.count("last.ckpt") == 2:
+            raise OSError(28, "No space left on device")
+        plain(io, checkpoint, path)
+
+    with monkeypatch.context() as bad:
+        bad.setattr(WholeFileIO, "save_checkpoint", full)
+        with pytest.raises(OSError, match="No space"):
+            train(config)
+    run = train(config)
+    found = [record.history.item for one in segments(run.path) for record in records(one.log)]
+    keys = [{item.key or "/".join(item.nested_key): json.loads(item.value_json) for item in row} for row in found]
+    assert [row["epoch"] for row in keys if "train/loss" in row] == [0, 1, 2]
+
+
+def test_what_cannot_be_read_costs_no_training(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fails(_: Path) -> None:
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr("ser_lightning.training.making_up.logged_metrics", fails)
+    assert goes_on(folder, 3) == []
+    assert "Input/output error" in capsys.readouterr().err

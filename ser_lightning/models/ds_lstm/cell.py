@@ -89,8 +89,13 @@ class DualSequenceLayer(nn.Module):
             return fused_layer(x, y, self.weight_x, self.weight_y, self.weight_h, self.bias, self.gate_norm)
         if chosen == "reference":
             return dual_recurrence(self.project(x, y), self.weight_h, self.gate_norm)
-        from ser_lightning.models.ds_lstm.gpu import fused_recurrence  # triton is imported where it is used
-
+        try:
+            from ser_lightning.models.ds_lstm.gpu import fused_recurrence  # triton is imported where it is used
+        except ImportError as error:
+            raise UserError(
+                f"the recurrence's kernels for CUDA can't be loaded ({error}): mend triton, or set "
+                "model.recurrence=reference"
+            ) from error
         outputs: Tensor = fused_recurrence(self.project(x, y), self.weight_h)
         return outputs
 

@@ -67,7 +67,7 @@ class _FusedLayer(torch.autograd.Function):
     def forward(ctx: Any, gate_norm: StepGateNorm | None, product: torch.dtype, *tensors: Tensor) -> Tensor:
         states, kept, moments = _forward(tensors[:6], gate_norm, product, keep=True)
         ctx.gate_norm, ctx.product, ctx.moments = gate_norm, product, moments
-        ctx.save_for_backward(*tensors[:5], states, *kept)
+        ctx.save_for_backward(*tensors[:5], states, *kept, *tensors[6:7])
         return states[1:]
 
     @staticmethod
@@ -126,7 +126,7 @@ def _forward(
 
 def _backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
     """Gradients of x, y, the three weights, the bias and, where there is one, the gate norm's scale and shift."""
-    x, y, weight_x, weight_y, weight_h, states, rows, memories, sigmoids = ctx.saved_tensors
+    x, y, weight_x, weight_y, weight_h, states, rows, memories, sigmoids, *scale = ctx.saved_tensors
     steps, batch, hidden = x.shape[0], x.shape[1], weight_h.shape[1]
     span, norm = _span(steps, batch, BACKWARD_ROWS), ctx.gate_norm
     ordered = _candidate_first(weight_x, hidden), weight_y, _candidate_first(weight_h, hidden)
@@ -158,7 +158,7 @@ def _backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
             to_memory[1][t].mul_(over_parts)
             to_output[t].mul_(dh)
             if norm is not None:
-                found = norm.gradients(gates[t].contiguous(), sigmoid[step], step, ctx.moments[step])
+                found = norm.gradients(gates[t].contiguous(), sigmoid[step], scale[0], step, ctx.moments[step])
                 gates[t].copy_(torch.ops.aten.sigmoid_backward(found[0], sigmoid[step]))
                 grad_scale += torch.stack(found[1:])
             if step:

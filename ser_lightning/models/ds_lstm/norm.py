@@ -59,12 +59,17 @@ class StepGateNorm(nn.Module):
         normal, *moments = torch.native_batch_norm(gates, self.weight, self.bias, *running, self.training, 0.1, EPSILON)
         return normal, (moments[0], moments[1]) if self.training else None
 
-    def gradients(self, upstream: Tensor, gates: Tensor, step: int, moments: Moments) -> tuple[Tensor, Tensor, Tensor]:
-        """Gradients of the gates (B, 4H), the scale and the shift (4H); `upstream` (B, 4H) is of the result."""
+    def gradients(
+        self, upstream: Tensor, gates: Tensor, scale: Tensor, step: int, moments: Moments
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Gradients of the gates (B, 4H), the scale and the shift (4H); `upstream` (B, 4H) is of the result.
+
+        `scale` (4H) is the weight of the forward pass, which need not be the module's any more.
+        """
         running = self.running_mean[step], self.running_var[step]
         own = moments or (None, None)
         found: tuple[Tensor, Tensor, Tensor] = torch.ops.aten.native_batch_norm_backward(
-            upstream, gates, self.weight, *running, *own, moments is not None, EPSILON, [True, True, True]
+            upstream, gates, scale, *running, *own, moments is not None, EPSILON, [True, True, True]
         )
         return found
 

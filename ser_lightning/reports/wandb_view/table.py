@@ -25,7 +25,9 @@ def figures(paths: Sequence[Path], places: Places) -> str:
     found = sorted(subjects(systems), key=lambda one: -one.chosen["uar"])
     table = [_row(HEAD), _row(["---"] * len(HEAD)), *(_row(_cells(one)) for one in found)]
     said = ["\n".join(table), NOTE] if found else [NOTHING]
-    return "\n\n".join(said + [f"Not tested yet: {', '.join(missing)}."] * bool(missing))
+    partial = [system.name for system in systems if not system.result.get("complete", True)]
+    notes = {"Incomplete, pooled over what there is": partial, "Not tested yet": missing}
+    return "\n\n".join([*said, *(f"{note}: {', '.join(names)}." for note, names in notes.items() if names)])
 
 
 def _cells(one: Subject) -> list[str]:

@@ -102,6 +102,29 @@ def test_gradients_by_finite_differences(way: str, norm: GateNormName, monkeypat
     assert torch.autograd.gradcheck(run, (x, y, *values))
 
 
+@pytest.mark.parametrize("norm", NORMS)
+def test_parameters_lent_for_one_call_get_their_own_gradients(norm: GateNormName) -> None:
+    shape = (3, 7, 5, 11, 13)
+    layer, (x, y, upstream) = layer_of(shape, norm).double(), (t.double() for t in inputs_of(shape))
+    lent = {name: (1.5 * value.detach()).requires_grad_() for name, value in layer.named_parameters()}
+    h = torch.func.functional_call(layer, lent, (x, y, torch.full((3,), 7)))
+    found = torch.autograd.grad(h, list(lent.values()), upstream)
+    owner = copy.deepcopy(layer)
+    owner.load_state_dict({name: value.detach() for name, value in lent.items()}, strict=False)
+    expected = exact(owner, x, y, upstream)
+    assert_near(dict(zip(lent, found, strict=True)), {name: expected[name] for name in lent}, 1e-9)
+
+
+@pytest.mark.parametrize("name", ["weight_x", "weight_y", "weight_h", "gate_norm.weight"])
+def test_a_weight_that_changes_before_the_backward_pass_is_noticed(name: str) -> None:
+    layer, (x, y, upstream) = layer_of((3, 7, 5, 11, 13), "post_sigmoid_bn"), inputs_of((3, 7, 5, 11, 13))
+    h = layer(x, y, torch.full((3,), 7))
+    with torch.no_grad():
+        layer.get_parameter(name).mul_(2)
+    with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+        h.backward(upstream)
+
+
 def test_a_gradient_of_the_gradient_is_refused_and_the_reference_gives_it() -> None:
     layer, lengths = layer_of((2, 3, 2, 3, 2)).double(), torch.full((2,), 3)
     x, y = (t.double().requires_grad_() for t in inputs_of((2, 3, 2, 3, 2))[:2])
