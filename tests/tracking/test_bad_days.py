@@ -211,6 +211,7 @@ def test_a_server_that_vanishes_costs_seconds_and_what_comes_after_goes_behind_i
     assert [segment.synced.exists() for segment in segments(run.path)] == [True, True]
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(90)
 def test_errors_that_pass_and_a_good_end_are_not_worth_a_word_nor_a_second_upload(
     recorder: Recorder, words: list[str], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch

@@ -58,7 +58,7 @@ def test_two_ranks_are_one_run(recorder: Recorder, words: list[str]) -> None:
 def test_folds_and_their_summary_are_one_group(recorder: Recorder, words: list[str], tmp_path: Path) -> None:
     words = [word for word in words if not word.startswith("split.")]
     config = compose([*words, "split=kfold", "split.k=3", "training.max_epochs=2"]).config
-    folder = crossval(config, Settings(jobs=1, crossval_dir=str(tmp_path / "crossval")))
+    folder = crossval(config, Settings(jobs=2, crossval_dir=str(tmp_path / "crossval")))
     runs = by_id(recorder)
     folds = [RunFolder(tmp_path / "runs" / row["run"]) for row in read_csv(folder.folds)]
     assert sorted(runs) == sorted([folder.attempt_id, *(fold.attempt_id for fold in folds)])
@@ -76,8 +76,7 @@ def test_folds_and_their_summary_are_one_group(recorder: Recorder, words: list[s
     )
 
 
-@pytest.mark.slow
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(180)
 def test_trials_that_ended_and_that_were_pruned_and_their_study_are_one_group(
     recorder: Recorder, words: list[str], tmp_path: Path
 ) -> None:
@@ -90,7 +89,7 @@ def test_trials_that_ended_and_that_were_pruned_and_their_study_are_one_group(
         "start": start,
     }
     Path("s.yaml").write_text(yaml.safe_dump(tree, sort_keys=False), encoding="utf-8")
-    sweep(["s.yaml"])
+    sweep(["s.yaml", "jobs=2"])
     folder, runs = StudyFolder(tmp_path / "studies" / "s"), by_id(recorder)
     (whole,) = [run for run in runs.values() if run.job_type == "summary"]
     assert (whole.group, whole.summary["trials"], whole.exit_codes) == ("s", {"COMPLETE": 6, "PRUNED": 2}, [0])

@@ -70,6 +70,7 @@ def test_a_plain_run_arrives_whole_and_its_id_goes_on(recorder: Recorder, tmp_pa
     assert recorder.count(TELEMETRY) == 0
 
 
+@pytest.mark.slow
 def test_errors_of_the_server_are_retried_and_leave_no_doubles(recorder: Recorder, tmp_path: Path) -> None:
     recorder.fail(STREAM, 500, 1)
     recorder.fail("UpsertBucket", 503, 1)
@@ -89,6 +90,7 @@ def test_refused_uploads_are_lost_without_a_word_of_wandb(recorder: Recorder, tm
     assert [row["epoch"] for row in recorder.store.only.history] == [0]
 
 
+@pytest.mark.slow
 def test_a_wrong_key_is_refused_and_a_hang_is_endured(recorder: Recorder, tmp_path: Path) -> None:
     assert plain(tmp_path, 0, 1, WANDB_API_KEY=KEY[::-1], WANDB_INIT_TIMEOUT="5").returncode != 0
     assert recorder.store.runs == {}

@@ -253,6 +253,7 @@ def test_the_log_is_read_as_wandb_reads_it(run: Path) -> None:
     assert [record.WhichOneof("record_type") for record in records(segment.log)] == theirs
 
 
+@pytest.mark.slow
 def test_a_training_logged_offline_over_a_stop_becomes_one_run_without_gaps(
     recorder: Recorder, tiny: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
