@@ -14,7 +14,7 @@ from ser_lightning.config.settings import docs, names_and, taken
 from ser_lightning.config.show import print_choices
 from ser_lightning.console import console
 from ser_lightning.errors import ConfigError, StoppedError, UserError
-from ser_lightning.loading import only_modules_made
+from ser_lightning.loading import only_modules_made, torchmetrics_alone
 from ser_lightning.signals import stopping
 
 
@@ -290,6 +290,9 @@ def _run(name: str, verb: Verb, options: argparse.Namespace, words: list[str]) -
             # wandb.init imports it. For its docstrings pydantic then looks through all loaded modules, so that it takes
             # a third of the time while torch is not among them.
             _loaded("wandb.apis.public:Api")
+        if verb.tracks:
+            with only_modules_made():
+                torchmetrics_alone()
         given = [composed if preview else composed.config, *([settings] if settings else [])]
         result = _loaded(verb.target)(*given, **flags)
     if verb.shown:

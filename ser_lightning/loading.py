@@ -4,6 +4,7 @@ import gc
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from types import ModuleType
 
 
 @contextmanager
@@ -23,3 +24,21 @@ def only_modules_made() -> Iterator[None]:
     finally:
         gc.freeze()
         gc.enable()
+
+
+def torchmetrics_alone() -> None:
+    """Import torchmetrics without scipy.signal, which lightning's import would bring: a tenth of a training's start.
+
+    torchmetrics wants it only to give an old name back to it, for a package that is not used here; whoever imports
+    scipy.signal later gets the real one.
+    """
+    name = "scipy.signal"
+    if name in sys.modules or "torchmetrics" in sys.modules:
+        return
+    stand_in = ModuleType(name)
+    stand_in.hamming = None  # type: ignore[attr-defined]
+    sys.modules[name] = stand_in
+    try:
+        import torchmetrics  # noqa: F401
+    finally:
+        del sys.modules[name]

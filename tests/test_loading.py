@@ -53,7 +53,7 @@ TINY += ["training.max_epochs=1", "training.batch_size=4", "training.accelerator
 
 
 def test_a_training_loads_what_it_is_asked_for(tmp_path: Path) -> None:
-    rest = {"wandb", "optuna", "sklearn", "pandas", "torchaudio", "tensorboard", "ser_lightning.sweeps"}
+    rest = {"wandb", "optuna", "sklearn", "pandas", "torchaudio", "tensorboard", "ser_lightning.sweeps", "scipy.signal"}
     assert loaded(["features", *TINY], set(), tmp_path) == ["0"]  # reading audio may need more
     assert loaded(["train", *TINY, "tracking.mode=off", "pictures=false"], rest, tmp_path) == ["0"]
 
@@ -64,6 +64,14 @@ def test_wandb_is_loaded_before_torch_where_it_will_be_used(tmp_path: Path) -> N
     script = f"import gc, sys; from ser_lightning.cli import main; main({words}); {order}"
     done = subprocess.run([sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-1] == "['wandb.apis.public', 'torch'] True"
+
+
+def test_scipys_filters_are_the_real_ones_after_torchmetrics_was_loaded_without() -> None:
+    script = "from ser_lightning.loading import torchmetrics_alone; import sys; torchmetrics_alone(); "
+    script += "before = 'scipy.signal' in sys.modules; import torchmetrics.classification, scipy.signal; "
+    script += "print(before, scipy.signal.lfilter([1.0], [1.0, -1.0], [1.0, 1.0, 1.0]))"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout.split(maxsplit=1) == ["False", "[1. 2. 3.]\n"]
 
 
 FRESH = """

@@ -50,7 +50,7 @@ def on_a_terminal(words: list[str], keys: str, awaited: str, seconds: float = 60
     except OSError:  # it has ended by itself
         pass
     finally:
-        os.kill(child, signal.SIGKILL)
+        os.killpg(child, signal.SIGKILL)  # a session of its own, with the program that wandb starts
         os.waitpid(child, 0)
         os.close(screen)
     return shown
