@@ -23,7 +23,7 @@ def test_nothing_in_a_block_is_left_out() -> None:
     assert others == {"make demo", "make test", ". .venv/bin/activate", "wandb leet runs/RUN/wandb"}
 
 
-@pytest.mark.parametrize("target", ["demo", "test", "slow", "install"])
+@pytest.mark.parametrize("target", ["demo", "test", "slow", "bench", "install"])
 def test_make_targets_are_there(target: str) -> None:
     subprocess.run(["make", "--dry-run", target], cwd=ROOT, check=True, capture_output=True)
 
