@@ -36,8 +36,8 @@ class Verb:
     prefix: str = ""
     """What their keys begin with on the command line."""
     shown: str | None = None
-    tracks: bool = False
-    """Whether it logs to W&B from this process."""
+    trains: bool = False
+    """Whether it trains, and so logs to W&B, in this process."""
     usage: str = "[--conf DIR] [group=choice ...] [key=value ...]"
 
     @property
@@ -54,7 +54,7 @@ VERBS = {
         "ser_lightning.runs.demo:demo",
         "train and evaluate on a synthetic corpus, from nothing",
         words=("experiment=demo_fused",),
-        tracks=True,
+        trains=True,
         shown="ser_lightning.runs.demo:show",
     ),
     "config": Verb(
@@ -74,7 +74,7 @@ VERBS = {
         flags={"remove": "remove them; without it nothing is removed"},
     ),
     "train": Verb(
-        "ser_lightning.runs.train:train", "train one model and score its validation part", shown=SUMMARY, tracks=True
+        "ser_lightning.runs.train:train", "train one model and score its validation part", shown=SUMMARY, trains=True
     ),
     "evaluate": Verb(
         "ser_lightning.runs.evaluate:evaluate",
@@ -286,11 +286,11 @@ def _run(name: str, verb: Verb, options: argparse.Namespace, words: list[str]) -
         preview = verb.takes == "preview"
         settings, words = taken(load(verb.settings), words) if verb.settings else (None, words)
         composed = compose([*verb.words, *words], options.conf, complete=not preview)
-        if verb.tracks and composed.config.tracking.mode != "off":
+        if verb.trains and composed.config.tracking.mode != "off":
             # wandb.init imports it. For its docstrings pydantic then looks through all loaded modules, so that it takes
             # a third of the time while torch is not among them.
             _loaded("wandb.apis.public:Api")
-        if verb.tracks:
+        if verb.trains:
             with only_modules_made():
                 torchmetrics_alone()
         given = [composed if preview else composed.config, *([settings] if settings else [])]

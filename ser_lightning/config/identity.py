@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
@@ -34,11 +35,16 @@ def identity(config: Config) -> dict[str, Any]:
         del tree[key]
     for key in ("accelerator", "keep_on_device", "num_workers"):
         del tree["training"][key]
-    if tree["model"].get("name") in SAME_NUMBERS:
-        tree["model"].pop("recurrence", None)
+    tree["model"] = without_way(tree["model"])
     # The number of ranks counts, not on which nodes they are.
     tree["training"]["devices"] *= tree["training"].pop("num_nodes")
     del tree["corpus"]["root"]
     if tree["split"]["name"] == "file":
         del tree["split"]["file"]
     return tree
+
+
+def without_way(model: Mapping[str, Any]) -> dict[str, Any]:
+    """A model's settings without what names a way to the same numbers."""
+    names_way = model.get("name") in SAME_NUMBERS
+    return {key: value for key, value in model.items() if not (names_way and key == "recurrence")}

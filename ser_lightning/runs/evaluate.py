@@ -19,7 +19,7 @@ from ser_lightning.runs.train import make_learner
 from ser_lightning.runs.vault import configuration_of, record
 from ser_lightning.tracking.tables import log_part
 from ser_lightning.tracking.wandb import tracked
-from ser_lightning.training.history import last_epoch
+from ser_lightning.training.history import last_epoch, read_history
 
 
 def evaluate(run: RunFolder, config: Config | None = None) -> RunFolder:
@@ -56,7 +56,7 @@ def _evaluate(run: RunFolder, config: Config) -> None:
     beside = score_beside(run, learner, data, found)
     with tracked(config.tracking, identity, wandb_config(config, run), run.path) as logger:
         if logger:
-            picture, epoch = run.confusion("test"), last_epoch(run.metrics)
+            picture, epoch = run.confusion("test"), last_epoch(read_history(run.metrics))
             log_part(logger, "test", found, picture, config.tracking, recording_of(prepared), epoch)
     (Predictions.read(run.predictions).without("test") + found).write(run.predictions)
     scored = Predictions.read(run.predictions).part("test").scores()

@@ -121,9 +121,9 @@ def _tell(
 ) -> None:
     """What W&B has of a training that is done, beside its epochs."""
     tracking = prepared.config.tracking
-    epoch, picture = last_epoch(run.metrics), run.confusion("validation")
-    log_part(logger, "validation", found, picture, tracking, recording_of(prepared), epoch)
-    log_summary(logger, read_history(run.metrics), facts)
+    rows, picture = read_history(run.metrics), run.confusion("validation")
+    log_part(logger, "validation", found, picture, tracking, recording_of(prepared), last_epoch(rows))
+    log_summary(logger, rows, facts)
     others = {"last", *learner.others(run.checkpoints)}
     kept = sorted(path for path in run.checkpoints.iterdir() if path.is_file() and path.stem not in others)
     log_lineage(logger, tracking, lineage(prepared, run, learner.streams, kept, facts))

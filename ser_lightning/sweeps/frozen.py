@@ -1,6 +1,5 @@
 """What a study consists of, written once: nothing that is edited later under conf/ or sweeps/ changes a trial."""
 
-import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from functools import cached_property
@@ -10,6 +9,7 @@ from typing import Any
 import yaml
 
 from ser_lightning.config.compose import bind
+from ser_lightning.config.identity import without_way
 from ser_lightning.config.schema import Config
 from ser_lightning.config.sources import read
 from ser_lightning.errors import ConfigError
@@ -18,9 +18,6 @@ from ser_lightning.sweeps.passwords import without_password
 from ser_lightning.sweeps.settings import StudySettings, study_settings
 from ser_lightning.sweeps.space import Space
 from ser_lightning.sweeps.tree import leaves
-
-NO_SCORE = r"base\.tracking\.|.*\.recurrence$"
-"""Keys of a study with which its trials log, and compute the same numbers, otherwise."""
 
 
 @dataclass(frozen=True)
@@ -97,8 +94,10 @@ def _compared(frozen: Frozen) -> dict[str, Any]:
     del study["trials"]
     if frozen.study.storage is not None:  # a new password is no other place, and none is to be shown
         study["storage"] = without_password(frozen.study.storage)
-    parts = {"study": study, "base": frozen.base, "choices": frozen.choices}
+    base = {key: value for key, value in frozen.base.items() if key != "tracking"}
+    base["model"] = without_way(base.get("model", {}))
+    models = {name: without_way(model) for name, model in frozen.choices.get("model", {}).items()}
+    parts = {"study": study, "base": base, "choices": {**frozen.choices, "model": models}}
     whole = {f"space.{key}": value for key, value in frozen.space.items()}
     limits = {f"constraints.{key}": value for key, value in frozen.constraints.items()}
-    counts = {key: value for key, value in leaves(parts) if not re.match(NO_SCORE, key)}
-    return counts | whole | limits | {"start": frozen.start}
+    return dict(leaves(parts)) | whole | limits | {"start": frozen.start}

@@ -1,7 +1,7 @@
 """metrics.csv: a row an epoch, followed by whoever watches the run, and continued when it resumes."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import lightning as L
@@ -88,7 +88,6 @@ def read_history(path: Path) -> list[Row]:
     ]
 
 
-def last_epoch(path: Path) -> int | None:
-    """The last epoch of metrics.csv; None where there are no epochs."""
-    rows = read_history(path)
+def last_epoch(rows: Sequence[Row]) -> int | None:
+    """The last epoch of metrics.csv's rows; None where there are none."""
     return int(rows[-1]["epoch"] or 0) if rows else None

@@ -130,6 +130,13 @@ def test_a_study_of_before_a_setting_that_changes_no_score_goes_on(frozen: Froze
     assert before.config(VALUES, 0) == frozen.config(VALUES, 0)
 
 
+def test_a_recurrence_that_is_another_model_is_another_study(frozen: Frozen) -> None:
+    def of(recurrence: str) -> Frozen:
+        return replace(frozen, base={**frozen.base, "model": {"name": "plugin", "recurrence": recurrence}})
+
+    assert of("lstm").differences(of("gru")) == ["base.model.recurrence (lstm / gru)"]
+
+
 def test_a_file_that_is_no_study_is_told(tmp_path: Path) -> None:
     (tmp_path / "study.yaml").write_text("study: {name: x}\n")
     with pytest.raises(ConfigError, match="no frozen study: `base` is missing"):

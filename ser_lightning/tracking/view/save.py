@@ -8,6 +8,7 @@ from wandb.sdk.lib.service.service_connection import WandbApiFailedError
 from wandb.sdk.lib.wbauth import authenticate_session
 
 from ser_lightning.errors import UserError
+from ser_lightning.tracking.opening import line
 from ser_lightning.tracking.server import PRIVATE, server, unanswered
 from ser_lightning.tracking.view.contents import View
 from ser_lightning.tracking.view.pages import report, workspace
@@ -87,5 +88,5 @@ def _unknown(error: BaseException) -> bool:
     return response is not None and response.http_status == 401
 
 
-def _line(error: BaseException) -> str:
-    return (str(error) or type(error).__name__).partition("\n")[0].rstrip(".")
+def _line(error: Exception) -> str:
+    return line(error).rstrip(".")
