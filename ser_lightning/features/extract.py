@@ -13,6 +13,7 @@ from ser_lightning.features.filler import Filler, Task, handfuls
 from ser_lightning.features.parallel import in_parallel
 from ser_lightning.features.store import FeatureStore, segments
 from ser_lightning.signals import Stopped
+from ser_lightning.threads import threads
 
 SEGMENT_UTTERANCES = 256
 """Utterances a segment at most: an interruption loses no more than these a worker, a large corpus makes a few dozen
@@ -30,14 +31,17 @@ def fill(
     label: str = "extracting features",
     workers: int = 1,
 ) -> dict[str, int]:
-    """Compute and store the features that `store` lacks; the numbers do not depend on `workers`.
+    """Compute and store the features that `store` lacks.
+
+    The numbers depend neither on `workers` nor on the caller's threads: each file is computed by one thread. It is too
+    short to share among several, which round otherwise on some processors.
 
     Args:
         store: where they are kept.
         extractors: stream name -> extractor.
         items: (digest of the audio, its file), an utterance each; a digest that comes twice is computed once.
         label: text before the progress bar, which counts only utterances with something missing.
-        workers: processes that share the work, each with one thread; 1 is this process, with its threads as they are.
+        workers: processes that share the work; 1 is this process.
 
     Returns:
         Stream name -> number of utterances computed now.
@@ -58,6 +62,7 @@ def fill(
     parallel = min(workers, len(tasks)) > 1
     bad: dict[str, str] = {}
     with (
+        threads(1),
         _progress_told([store.folder_of(extractor) for extractor in extractors.values()]),
         closing(in_parallel(filler, tasks, workers) if parallel else _alone(filler, tasks)) as outcomes,
     ):

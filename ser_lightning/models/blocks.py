@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor, nn
 
+from ser_lightning.models.lstm import LSTM
 from ser_lightning.models.synchronise import over_ranks, synchronised
 
 
@@ -81,7 +82,7 @@ class MaskedLSTM(nn.Module):
     def __init__(self, input_dim: int, hidden_dim: int, num_layers: int, dropout: float) -> None:
         super().__init__()
         between = dropout if num_layers > 1 else 0.0
-        self.lstm = nn.LSTM(input_dim, hidden_dim, num_layers, batch_first=True, dropout=between)
+        self.lstm = LSTM(input_dim, hidden_dim, num_layers, batch_first=True, dropout=between)
 
     def forward(self, sequence: Tensor, lengths: Tensor) -> Tensor:
         """(B, T, D), lengths (B,) -> (B, T, H), zeros past an utterance's length."""

@@ -59,6 +59,13 @@ class RunFolder:
         """Whether an epoch has ended since the run was last begun, which writes its configuration anew."""
         return self.metrics.exists() and self.metrics.stat().st_mtime > self.config.stat().st_mtime
 
+    @property
+    def threads(self) -> int | None:
+        """How many the run was last begun with; None for a new one."""
+        if not self.environment.exists():
+            return None
+        return int(json.loads(self.environment.read_text(encoding="utf-8"))["threads"])
+
     def read_result(self) -> dict[str, Any]:
         return json.loads(self.result.read_text(encoding="utf-8"))  # type: ignore[no-any-return]
 

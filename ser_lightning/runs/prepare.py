@@ -1,8 +1,7 @@
 """What every run needs before a model: the corpus scanned, the split proven, the features in the store."""
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, partial
 from pathlib import Path
@@ -91,9 +90,8 @@ class Prepared:
         return self._fill({name: self.extractors[name] for name in streams}, utterances)
 
     def _fill(self, extractors: Mapping[str, Extractor], utterances: Sequence[Utterance]) -> dict[str, int]:
-        with one_thread():
-            items = [(u.digest, u.path) for u in utterances]
-            computed = fill(self.store, extractors, items, workers=self.config.extraction_workers)
+        items = [(u.digest, u.path) for u in utterances]
+        computed = fill(self.store, extractors, items, workers=self.config.extraction_workers)
         self.extracted.update(computed)
         return computed
 
@@ -147,17 +145,6 @@ class Prepared:
             [u.speaker + mark for u, _, mark in rows],
             [v for _, v, _ in rows],
         )
-
-
-@contextmanager
-def one_thread() -> Iterator[None]:
-    """An utterance is too short to share among threads, which only wait for each other where cores are busy."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 def prepare(config: Config) -> Prepared:

@@ -34,6 +34,7 @@ from ser_lightning.runs.outcome import (
 from ser_lightning.runs.prepare import Prepared, prepare
 from ser_lightning.runs.ranks import fit_in_ranks, join
 from ser_lightning.runs.scheduler import array_delay, task_of
+from ser_lightning.threads import threads
 from ser_lightning.tracking.artifacts import log_lineage
 from ser_lightning.tracking.tables import log_part
 from ser_lightning.tracking.wandb import Logger, log_summary, tracked
@@ -68,10 +69,22 @@ def _finished(config: Config, device: torch.device, stop: StopRequest, meeting: 
     if run.finished:
         console.print(f"run {run.id} is finished already")
         return run
-    with owned(run.lock), logged_to(run.log), _progress_told(run):
+    with owned(run.lock), logged_to(run.log), _progress_told(run), threads(_threads_of(run)):
         if not run.finished:  # by another process, since it was asked above
             _train(prepared, run, device, stop, meeting)
     return run
+
+
+def _threads_of(run: RunFolder) -> int:
+    """As many as the run began with, where there are as many: others round otherwise, on some processors."""
+    here, begun = torch.get_num_threads(), run.threads
+    if begun is not None and begun > here:
+        console.print(
+            f"run {run.id} began with {begun} threads and goes on with {here}: its weights may differ from those of an "
+            "uninterrupted run by rounding",
+            soft_wrap=True,
+        )
+    return min(here, begun or here)
 
 
 @contextmanager

@@ -24,6 +24,7 @@ from ser_lightning.data.normalise import Normaliser
 from ser_lightning.data.splits import Part
 from ser_lightning.errors import UserError
 from ser_lightning.files import write_json
+from ser_lightning.models.lstm import adapt, has_bfloat16
 from ser_lightning.models.stream import StreamShape
 from ser_lightning.models.synchronise import synchronise
 from ser_lightning.tracking.loggers import check_loggers, loggers
@@ -57,6 +58,7 @@ class LightningLearner:
             {name: config.features[name]["normalise"] for name in self.streams},
             {name: shapes[name].dim for name in self.streams},
         )
+        self.lstms = adapt(self.model)
         self._check_mixup()
         check_loggers(config.tracking.also)
         if config.training.sync_batchnorm:
@@ -69,7 +71,13 @@ class LightningLearner:
 
     def described(self, device: torch.device) -> str:
         way = getattr(self.model, "recurrence_on", None)
-        return f"{self.parameters:,} parameters" + (f", recurrence: {way(device)}" if way else "")
+        low = device.type == "cpu" and self.config.training.precision == "bf16-mixed"
+        told = [
+            f"{self.parameters:,} parameters",
+            f"recurrence: {way(device)}" if way else "",
+            "LSTM in float32: this processor has none in bfloat16" if low and self.lstms and not has_bfloat16() else "",
+        ]
+        return ", ".join(filter(None, told))
 
     def fit(self, data: SERData, folder: Path, logger: Logger | None, stop: StopRequest) -> Facts:
         """Ends with `folder/best.ckpt` (weights only); the optimiser's state goes when the training is over."""

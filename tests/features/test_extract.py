@@ -21,6 +21,7 @@ from ser_lightning.features.log_mel import LogMel
 from ser_lightning.features.mfcc import MFCC
 from ser_lightning.features.store import FeatureStore
 from ser_lightning.signals import stopping
+from ser_lightning.threads import threads
 
 Items = list[tuple[str, Path]]
 Reads = list[tuple[str, list[int]]]
@@ -98,6 +99,24 @@ def test_one_read_serves_all_streams(store: FeatureStore, items: Items, reads: R
     assert reads == [("0.wav", [8000, 16000])]
     lengths = {stream: store.reader(streams[stream]).frames(items[0][0]) for stream in streams}
     assert lengths == {"mfcc": 8, "fine": 7, "coarse": 4, "narrow": 800}
+
+
+def test_numbers_do_not_depend_on_the_caller_s_threads(tmp_path: Path) -> None:
+    """On some processors two threads round a sum otherwise than one."""
+    noise = np.random.default_rng(0).normal(0, 0.1, 16000 * 5)
+    soundfile.write(tmp_path / "noise.wav", noise, 16000)
+    items = scanned([tmp_path / "noise.wav"])
+    streams: dict[str, Extractor] = {"mfcc": MFCC(), "fine": LogMel(), "coarse": LogMel(n_fft=2048, hop=512)}
+    found = []
+    for count in (1, 2, 3, 4):
+        own = FeatureStore(tmp_path / f"store{count}")
+        with threads(count):
+            fill(own, streams, items)
+            assert torch.get_num_threads() == count
+        found.append({name: own.reader(stream)[items[0][0]] for name, stream in streams.items()})
+    for other in found[1:]:
+        for name, features in found[0].items():
+            assert torch.equal(features, other[name]), name
 
 
 def test_a_new_stream_does_not_recompute_the_others(store: FeatureStore, items: Items) -> None:

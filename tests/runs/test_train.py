@@ -23,6 +23,7 @@ from ser_lightning.runs.evaluate import evaluate
 from ser_lightning.runs.folder import RunFolder, open_run
 from ser_lightning.runs.outcome import find_device
 from ser_lightning.runs.train import train
+from ser_lightning.threads import threads
 from ser_lightning.training.history import read_history
 from ser_lightning.training.module import NonFiniteLossError
 from ser_lightning.training.stopping import StopRequest
@@ -134,6 +135,28 @@ def test_a_stopped_run_resumes_to_the_same_weights(tiny: list[str], tmp_path: Pa
         assert torch.equal(tensor, weights(resumed)[name]), name
     assert resumed.predictions.read_text() == whole.predictions.read_text()
     assert [row["epoch"] for row in read_history(resumed.metrics)] == [0, 1, 2]
+
+
+@pytest.mark.parametrize(("here", "used"), [(3, 2), (2, 2), (1, 1)])
+def test_a_resumed_run_computes_with_the_threads_it_began_with(
+    tiny: list[str], here: int, used: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """More would round otherwise; where there are fewer that is said."""
+    config, seen = compose(tiny).config, list[int]()
+
+    class Look(StopRequest):
+        def on_train_start(self, *_: object) -> None:
+            seen.append(torch.get_num_threads())
+
+    with threads(2), pytest.raises(StoppedError):
+        train(config, StopAfter())
+    capsys.readouterr()
+    with threads(here):
+        train(config, Look())
+        assert torch.get_num_threads() == here
+    assert seen == [used]
+    told = "began with 2 threads and goes on with 1" in " ".join(capsys.readouterr().err.split())
+    assert told == (here < 2)
 
 
 def test_kill_9_in_an_epoch_and_again_gives_the_weights_of_an_uninterrupted_run(
