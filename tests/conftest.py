@@ -1,6 +1,9 @@
-"""What tests share: the place of real speech, and a tiny corpus that a model can learn in seconds."""
+"""What tests share: threads, groups, what this machine lacks, and a tiny corpus that a model learns in seconds."""
 
 import csv
+import os
+import sys
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -9,17 +12,50 @@ import soundfile
 
 import ser_lightning  # noqa: F401  first: it sets how threads wait, which torch reads when it loads
 
-ROOT = Path(__file__).resolve().parents[1]
-SHARED = ROOT.parent / "shared" / "data"
+from . import needs
+
 SPEAKERS, CLASSES, TAKES = 6, ("high", "low"), 3
+
+# Tests run several at a time, and so do the processes that they start: one thread each, whatever is set outside, unless
+# a test says `@pytest.mark.threads(N)`.
+THREADS = "OMP_NUM_THREADS"
+os.environ[THREADS] = "1"
+
+MADE_ONCE = ("_session_cluster", "own_postgres", "installed", "_requeued")
+"""Fixtures that take seconds: tests that use one run in one of pytest-xdist's workers, and begin before the others."""
+
+
+def pytest_report_header() -> Sequence[str]:
+    return needs.lines()
+
+
+@pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the groups
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        for name in MADE_ONCE:
+            if name in getattr(item, "fixturenames", ()):
+                item.add_marker(pytest.mark.xdist_group(name))
+    items.sort(key=lambda item: item.get_closest_marker("xdist_group") is None)
+
+
+@pytest.fixture(autouse=True)
+def own_threads(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A test, and each process that it starts, computes with the threads that it says: one, unless it is marked."""
+    marker = request.node.get_closest_marker("threads")
+    count = marker.args[0] if marker else 1
+    monkeypatch.setenv(THREADS, str(count))
+    torch = sys.modules.get("torch")
+    if torch:
+        torch.set_num_threads(count)
+    yield
 
 
 @pytest.fixture(scope="session")
 def real_speech() -> Path:
     """The folder with EMO-DB and RAVDESS beside the checkout."""
-    if not SHARED.is_dir():
-        pytest.skip("real speech not found beside the checkout (../shared/data)")
-    return SHARED
+    if reason := needs.no_speech():
+        pytest.skip(reason)
+    return needs.SHARED / "data"
 
 
 @pytest.fixture(scope="session")

@@ -19,14 +19,6 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture(scope="session")
-def data() -> Path:
-    folder = (ROOT / "../shared/data").resolve()
-    if not folder.is_dir():
-        pytest.skip(f"{folder} not found: real EMO-DB and RAVDESS audio is needed")
-    return folder
-
-
-@pytest.fixture(scope="session")
 def configured() -> Callable[..., Any]:
     """Return a function that makes an adapter from conf/corpus/NAME.yaml and overrides."""
 

@@ -36,14 +36,14 @@ def test_look_agrees_with_the_standard_library(tmp_path: Path) -> None:
     ("flac", "original"),
     [("emodb/wav/03a01Wa.flac", "03a01Wa.wav"), ("emodb/wav/14a07Fd.flac", "14a07Fd.wav")],
 )
-def test_flac_and_the_original_wav_with_its_odd_chunks_agree(data: Path, flac: str, original: str) -> None:
-    untouched = look(data / "originals/emodb/wav" / original)
-    assert look(data / flac) == untouched
-    assert untouched.digest == reference(data / "originals/emodb/wav" / original)[0]
+def test_flac_and_the_original_wav_with_its_odd_chunks_agree(real_speech: Path, flac: str, original: str) -> None:
+    untouched = look(real_speech / "originals/emodb/wav" / original)
+    assert look(real_speech / flac) == untouched
+    assert untouched.digest == reference(real_speech / "originals/emodb/wav" / original)[0]
 
 
-def test_a_stereo_original_with_chunks_on_both_sides(data: Path) -> None:
-    path = data / "originals/ravdess/Actor_01/03-01-02-01-01-02-01.wav"
+def test_a_stereo_original_with_chunks_on_both_sides(real_speech: Path) -> None:
+    path = real_speech / "originals/ravdess/Actor_01/03-01-02-01-01-02-01.wav"
     audio = look(path)
     assert (audio.digest, audio.frames, audio.sample_rate, audio.channels) == (
         reference(path)[0],

@@ -14,8 +14,8 @@ Make = Callable[..., Any]
 FOUR = ["anger", "happiness", "neutral", "sadness"]
 
 
-def test_the_four_classes_that_are_there(data: Path, configured: Make, tmp_path: Path) -> None:
-    corpus = scan(configured("emodb", root=str(data / "emodb"), classes=FOUR), tmp_path)
+def test_the_four_classes_that_are_there(real_speech: Path, configured: Make, tmp_path: Path) -> None:
+    corpus = scan(configured("emodb", root=str(real_speech / "emodb"), classes=FOUR), tmp_path)
     corpus.check()
     assert corpus.problems == ()
     assert corpus.counts == {"anger": 127, "happiness": 71, "neutral": 79, "sadness": 62}
@@ -25,15 +25,15 @@ def test_the_four_classes_that_are_there(data: Path, configured: Make, tmp_path:
     assert sum(utterance.seconds for utterance in corpus.utterances) / 3600 == pytest.approx(0.265, abs=5e-4)
 
 
-def test_the_missing_classes_are_named(data: Path, configured: Make, tmp_path: Path) -> None:
-    corpus = scan(configured("emodb", root=str(data / "emodb/wav")), tmp_path)
+def test_the_missing_classes_are_named(real_speech: Path, configured: Make, tmp_path: Path) -> None:
+    corpus = scan(configured("emodb", root=str(real_speech / "emodb/wav")), tmp_path)
     assert len(corpus.utterances) == 339
     with pytest.raises(CorpusError, match="no file of class boredom, disgust, fear"):
         corpus.check()
 
 
-def test_originals_of_every_letter_but_t(data: Path, configured: Make, tmp_path: Path) -> None:
-    corpus = scan(configured("emodb", root=str(data / "originals/emodb")), tmp_path)
+def test_originals_of_every_letter_but_t(real_speech: Path, configured: Make, tmp_path: Path) -> None:
+    corpus = scan(configured("emodb", root=str(real_speech / "originals/emodb")), tmp_path)
     assert corpus.missing_classes == ["sadness"]
     rows = {u.id: (u.speaker, u.label, u.text) for u in corpus.utterances}
     assert rows["03b10Ec"] == ("03", "disgust", "b10")

@@ -3,9 +3,10 @@
 import hashlib
 import io
 import json
-import time
+import threading
 import zipfile
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -249,15 +250,22 @@ def test_a_pointer_that_cannot_be_read(file: Any) -> None:
 def test_the_many_that_wait_are_not_fetched_after_an_error(
     lfs: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    calls: list[str] = []
+    calls, seen = list[str](), threading.Event()
+
+    class Pool(ThreadPoolExecutor):
+        def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+            super().shutdown(wait=False, cancel_futures=cancel_futures)
+            seen.set()
+            super().shutdown(wait)
 
     def failing(url: str, *_: object, **__: object) -> None:
         calls.append(url)
         if len(calls) == 1:
             raise DownloadError("gone")
-        time.sleep(0.3)  # long enough for the first one's error to be seen
+        seen.wait()  # for the first one's error
 
     monkeypatch.setattr(unpacking, "AT_ONCE", 1)
+    monkeypatch.setattr(unpacking, "ThreadPoolExecutor", Pool)
     monkeypatch.setattr(unpacking, "download", failing)
     with pytest.raises(DownloadError, match="gone"):
         fetch("cremad")

@@ -9,11 +9,11 @@ from ser_lightning.cli import main
 
 
 @pytest.fixture
-def copy(data: Path, tmp_path: Path) -> Path:
+def copy(real_speech: Path, tmp_path: Path) -> Path:
     """The nine originals (five stereo, an identical pair, odd chunks) and a quiet file; then what is planted."""
     root = tmp_path / "ravdess"
-    shutil.copytree(data / "originals/ravdess", root)
-    shutil.copy(data / "ravdess/Actor_20/03-01-02-02-02-02-20.flac", root / "Actor_20")
+    shutil.copytree(real_speech / "originals/ravdess", root)
+    shutil.copy(real_speech / "ravdess/Actor_20/03-01-02-02-02-02-20.flac", root / "Actor_20")
     shutil.copytree(root, tmp_path / "again")
     shutil.move(tmp_path / "again", root / "audio_speech_actors_01-24")
     shutil.move(root / "Actor_01/03-01-05-02-02-02-01.wav", root / "Actor_07")

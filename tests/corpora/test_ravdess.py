@@ -17,8 +17,8 @@ Write = Callable[..., Path]
 
 
 @pytest.fixture(scope="module")
-def corpus(data: Path, configured: Make, tmp_path_factory: pytest.TempPathFactory) -> Corpus:
-    return scan(configured("ravdess", root=str(data / "ravdess")), tmp_path_factory.mktemp("cache"))
+def corpus(real_speech: Path, configured: Make, tmp_path_factory: pytest.TempPathFactory) -> Corpus:
+    return scan(configured("ravdess", root=str(real_speech / "ravdess")), tmp_path_factory.mktemp("cache"))
 
 
 def test_counts(corpus: Corpus) -> None:
@@ -45,17 +45,17 @@ def test_the_quiet_files_are_warnings(corpus: Corpus) -> None:
     assert not any(problem.fatal for problem in quiet)
 
 
-def test_originals_with_two_channels_and_odd_chunks(data: Path, configured: Make, tmp_path: Path) -> None:
-    corpus = scan(configured("ravdess", root=str(data / "originals/ravdess")), tmp_path)
+def test_originals_with_two_channels_and_odd_chunks(real_speech: Path, configured: Make, tmp_path: Path) -> None:
+    corpus = scan(configured("ravdess", root=str(real_speech / "originals/ravdess")), tmp_path)
     assert Counter((u.sample_rate, u.channels) for u in corpus.utterances) == {(48_000, 1): 4, (48_000, 2): 5}
     assert [problem.kind for problem in corpus.problems] == ["duplicate"]
     assert {u.id: u.seconds for u in corpus.utterances}["03-01-05-02-02-02-01"] == 213_013 / 48_000
 
 
-def test_the_tree_in_itself_is_one_fatal_problem(data: Path, configured: Make, tmp_path: Path) -> None:
+def test_the_tree_in_itself_is_one_fatal_problem(real_speech: Path, configured: Make, tmp_path: Path) -> None:
     for actor in ("Actor_01", "Actor_05", "Actor_07"):
-        shutil.copytree(data / "originals/ravdess" / actor, tmp_path / actor)
-        shutil.copytree(data / "originals/ravdess" / actor, tmp_path / "audio_speech_actors_01-24" / actor)
+        shutil.copytree(real_speech / "originals/ravdess" / actor, tmp_path / actor)
+        shutil.copytree(real_speech / "originals/ravdess" / actor, tmp_path / "audio_speech_actors_01-24" / actor)
     corpus = scan(configured("ravdess", root=str(tmp_path)), tmp_path / "cache")
     (twice,) = [problem for problem in corpus.problems if problem.fatal]
     assert (twice.kind, len(corpus.utterances)) == ("twice", 7)

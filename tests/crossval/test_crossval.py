@@ -6,7 +6,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +23,9 @@ from ser_lightning.evaluation.pooled import Pooled
 from ser_lightning.evaluation.predictions import Predictions
 from ser_lightning.files import read_csv
 from ser_lightning.runs.folder import RunFolder
+
+from ..processes import alive, with_descendants
+from ..waiting import until
 
 
 @pytest.fixture
@@ -109,14 +111,14 @@ def test_kill_9_twice_then_all_is_as_without(words: list[str], settings: Setting
     command = [sys.executable, "-m", "ser_lightning", "crossval", *long, "jobs=2", f"crossval_dir={tmp_path / 'kcv'}"]
     for finished in (1, 2):
         process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        while len(list((tmp_path / "killed").glob("*/result.json"))) < finished and process.poll() is None:
-            time.sleep(0.05)
+        until(lambda n=finished: len(list((tmp_path / "killed").glob("*/result.json"))) >= n, "a finished fold")
+        family = with_descendants({process.pid})
         process.send_signal(signal.SIGKILL)
         assert process.wait() == -signal.SIGKILL
+        until(lambda pids=family: not pids & alive().keys(), "an end of the folds that ran")
     done = {path: path.stat().st_mtime_ns for path in (tmp_path / "killed").glob("*/metrics.csv")}
     finished_runs = {path.parent for path in (tmp_path / "killed").glob("*/result.json")}
-    time.sleep(1)  # the children notice that their parent is gone
-    subprocess.run(command, check=True, capture_output=True, timeout=150)
+    subprocess.run(command, check=True, capture_output=True)
     for path, stamp in done.items():
         if path.parent in finished_runs:
             assert path.stat().st_mtime_ns == stamp
@@ -173,10 +175,9 @@ def test_ctrl_c_stops_the_folds_and_the_same_command_goes_on(words: list[str], t
     long = [*words, "training.max_epochs=400", "training.patience=null", f"crossval_dir={tmp_path / 'cv'}", "jobs=2"]
     command = [sys.executable, "-m", "ser_lightning", "crossval", *long]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True)
-    while len(list((tmp_path / "runs").glob("*/metrics.csv"))) < 2 and process.poll() is None:
-        time.sleep(0.05)
+    until(lambda: len(list((tmp_path / "runs").glob("*/metrics.csv"))) == 2, "two folds")
     os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to parent and children alike
-    _, said = process.communicate(timeout=60)
+    _, said = process.communicate()
     assert process.returncode == 130, said
     assert "stopped by SIGINT" in said
     assert not list((tmp_path / "runs").glob("*/result.json"))

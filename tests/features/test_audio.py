@@ -11,8 +11,6 @@ from ser_lightning.corpora.audio import look
 from ser_lightning.errors import UserError
 from ser_lightning.features.audio import read_audio
 
-ORIGINALS = Path(__file__).resolve().parents[2] / "../shared/data/originals"
-
 
 def read(path: Path, rate: int = 16000) -> torch.Tensor:
     """A file that has not changed, at one rate."""
@@ -116,10 +114,8 @@ def test_two_rates_from_one_reading(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert opened == [tmp_path / "a.wav"]
 
 
-def test_original_files_with_extra_chunks() -> None:
-    if not ORIGINALS.is_dir():
-        pytest.skip(f"{ORIGINALS} not found")
-    for path in sorted(ORIGINALS.rglob("*.wav")):
+def test_original_files_with_extra_chunks(real_speech: Path) -> None:
+    for path in sorted((real_speech / "originals").rglob("*.wav")):
         info = soundfile.info(path)
         waveform = read(path)
         assert len(waveform) == -(-info.frames * 16000 // info.samplerate), path.name

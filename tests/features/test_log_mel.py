@@ -12,7 +12,6 @@ from ser_lightning.errors import UserError
 from ser_lightning.features.audio import read_audio
 from ser_lightning.features.log_mel import LogMel
 
-EMODB = Path(__file__).resolve().parents[2] / "../shared/data/emodb/wav"
 RESOLUTIONS = [
     {},
     {"n_fft": 1024, "hop": 512, "n_mels": 256},
@@ -66,11 +65,9 @@ def test_equals_librosa_on_noise(parameters: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize("parameters", RESOLUTIONS[:2])
-def test_equals_librosa_on_emodb(parameters: dict[str, Any]) -> None:
-    if not EMODB.is_dir():
-        pytest.skip(f"{EMODB} not found")
+def test_equals_librosa_on_emodb(parameters: dict[str, Any], real_speech: Path) -> None:
     extractor = LogMel(**parameters)
-    for path in sorted(EMODB.glob("*"))[::60]:
+    for path in sorted((real_speech / "emodb" / "wav").glob("*"))[::60]:
         waveform = read_audio(path, look(path).digest, [16000])[16000]
         assert_same_power(extractor.extract(waveform), librosa_power(waveform, extractor))
 

@@ -12,7 +12,6 @@ from ser_lightning.errors import UserError
 from ser_lightning.features.audio import read_audio
 from ser_lightning.features.mfcc import MFCC
 
-EMODB = Path(__file__).resolve().parents[2] / "../shared/data/emodb/wav"
 TOLERANCE = 2e-3
 """Largest difference from openSMILE in any value (the values reach about 100)."""
 
@@ -51,11 +50,10 @@ def test_equals_opensmile_on_synthetic_voice(smile: Any, samples: int) -> None:
     np.testing.assert_allclose(actual, expected, rtol=0, atol=TOLERANCE)
 
 
-def test_equals_opensmile_on_emodb(smile: Any) -> None:
-    if not EMODB.is_dir():
-        pytest.skip(f"{EMODB} not found")
+def test_equals_opensmile_on_emodb(smile: Any, real_speech: Path) -> None:
     # Speaker 16 has the largest differences of the corpus (1.3e-3 in 16a02Wb).
-    paths = sorted(EMODB.glob("*"))[::40] + sorted(EMODB.glob("16a02Wb.*"))
+    emodb = real_speech / "emodb" / "wav"
+    paths = sorted(emodb.glob("*"))[::40] + sorted(emodb.glob("16a02Wb.*"))
     for path in paths:
         waveform = read_audio(path, look(path).digest, [16000])[16000]
         expected = smile(waveform.numpy(), 16000)[0].T

@@ -4,7 +4,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +20,8 @@ from ser_lightning.features.log_mel import LogMel
 from ser_lightning.features.mfcc import MFCC
 from ser_lightning.features.store import FeatureStore
 from ser_lightning.features.verify import bad_files
+
+from ..waiting import until
 
 Items = list[tuple[str, Path]]
 
@@ -197,18 +198,14 @@ def test_workers_end_with_their_parent(store: FeatureStore, tmp_path: Path, ende
     slow = [starting_with(first + shift, tmp_path / f"slow{shift}.wav")[1] for shift in (0, 0.01, 0.02, 0.03)]
     command = [sys.executable, "-c", program, *map(str, (tmp_path, store.folder, *slow))]
     parent = subprocess.Popen(command, start_new_session=True, stderr=subprocess.PIPE, text=True)
-    deadline = time.monotonic() + 60
-    while len(list(tmp_path.glob("asleep-*"))) < 2 and time.monotonic() < deadline:
-        time.sleep(0.02)
+    until(lambda: len(list(tmp_path.glob("asleep-*"))) == 2, "two workers in mid-file")
     if ended_by == "SIGINT":
         os.killpg(parent.pid, signal.SIGINT)
     else:
         parent.kill()
-    _, printed = parent.communicate(timeout=30)
+    _, printed = parent.communicate()
     assert parent.returncode == -signal.Signals[ended_by]
     # Reading its error stream to the end has waited for all that inherited it; they may still be leaving.
-    while alive(parent.pid) and time.monotonic() < deadline:
-        time.sleep(0.02)
-    assert alive(parent.pid) == []
+    until(lambda: not alive(parent.pid), "an end of the workers")
     assert printed.count("Traceback") == (1 if ended_by == "SIGINT" else 0)
     assert store.missing(MFCC(), [look(path).digest for path in slow]) == [look(path).digest for path in slow]

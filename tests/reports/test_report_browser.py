@@ -1,7 +1,6 @@
 """The page in headless Chromium: it renders in both schemes, without errors, and fits narrow windows."""
 
 import re
-import shutil
 import subprocess
 from pathlib import Path
 
@@ -11,12 +10,10 @@ from matplotlib.image import imread
 
 from ser_lightning.reports.report import report
 
+from ..needs import CHROMIUM, no_chromium
 from .conftest import Shelf, Study
 
-CHROMIUM = next(
-    (found for name in ("chromium", "chromium-browser", "google-chrome") if (found := shutil.which(name))), ""
-)
-pytestmark = pytest.mark.skipif(not CHROMIUM, reason="no Chromium on PATH: Debian's package `chromium` has it")
+pytestmark = pytest.mark.skipif(bool(no_chromium()), reason=no_chromium())
 MEASURE = "<script>document.title = [document.documentElement.scrollWidth, innerWidth].join(' of ')</script>"
 
 

@@ -1,7 +1,6 @@
 """Studies in the report: what stands there is what the storage holds, and every plot is inside."""
 
 import re
-import shutil
 import subprocess
 from pathlib import Path
 
@@ -18,6 +17,7 @@ from ser_lightning.sweeps.frozen import Frozen
 from ser_lightning.sweeps.settings import StudySettings
 from ser_lightning.sweeps.study import StudyFolder, open_study
 
+from ..needs import CHROMIUM, no_chromium
 from .conftest import FOLDERS, Shelf, Study
 
 FINE = [{"n_fft": n, "hop": n // 2} for n in (400, 512, 640)]
@@ -33,7 +33,6 @@ BASE = {"features": {"fine": FINE[0], "coarse": {"n_fft": 1}}, "model": {"name":
 CHOICES = {"model": {"ds_lstm": {"name": "ds_lstm"}, "fused": {"name": "fused"}}}
 UAR, SIZE = {"validation.uar": "maximize"}, {"parameters": "minimize"}
 LOG = "Traceback\n<b>ValueError</b>: nan"
-CHROMIUM = next((found for name in ("chromium", "google-chrome") if (found := shutil.which(name))), "")
 
 
 def search(root: Path, name: str, trials: int = 12, objectives: dict[str, str] = UAR) -> Claims:
@@ -161,7 +160,7 @@ def test_a_study_is_named_once(tmp_path: Path) -> None:
         write(tmp_path, "one", str(tmp_path / "studies" / "one"))
 
 
-@pytest.mark.skipif(not CHROMIUM, reason="no Chromium on PATH: Debian's package `chromium` has it")
+@pytest.mark.skipif(bool(no_chromium()), reason=no_chromium())
 def test_it_renders_without_errors_and_fits_a_narrow_window(tmp_path: Path, one: str) -> None:
     out = tmp_path / "report.html"
     script = "<script>document.title = [document.documentElement.scrollWidth, innerWidth].join(' of ')</script></body>"

@@ -18,8 +18,10 @@ from ser_lightning.reproduce import reproduce as module
 from ser_lightning.reproduce.recipe import Recipe, recipe
 from ser_lightning.reproduce.reproduce import reproduce
 
+from .. import needs
+
 NAMES = list(choices("reproduce", search_path(None)))
-SPEC = Path(__file__).resolve().parents[2].parent / "shared" / "specs" / "ds_lstm.md"
+SPEC = needs.SHARED / "specs" / "ds_lstm.md"
 
 TINY = """
 base: [model=mfcc_lstm, training.max_epochs=2]
@@ -52,8 +54,8 @@ def test_every_row_of_every_recipe_composes_under_every_protocol(name: str) -> N
 
 def test_logged_and_published_figures_are_those_of_the_source() -> None:
     """The table of ds_lstm.md 4.2 and the sentence of 4.1, read here once more."""
-    if not SPEC.exists():
-        pytest.skip("the description of the authors' logs is not beside the checkout")
+    if reason := needs.no_specs():
+        pytest.skip(reason)
     text = SPEC.read_text(encoding="utf-8")
     table: dict[tuple[str, str], tuple[tuple[float, ...], tuple[float, ...]]] = {}
     for line in text.splitlines():

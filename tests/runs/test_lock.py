@@ -16,14 +16,16 @@ from ser_lightning.runs.lock import TakenError, forget, owned
 from ser_lightning.runs.scheduler import Allocation
 
 HOLD = (
-    "import sys, time; from pathlib import Path; from ser_lightning.runs.lock import owned\n"
-    "with owned(Path(sys.argv[1])): print('mine', flush=True); time.sleep(float(sys.argv[2]))"
+    "import sys; from pathlib import Path; from ser_lightning.runs.lock import owned\n"
+    "with owned(Path(sys.argv[1])): print('mine', flush=True); sys.stdin.read()"
 )
 
 
-def holder(path: Path, seconds: float) -> "subprocess.Popen[str]":
-    command = [sys.executable, "-c", HOLD, str(path), str(seconds)]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+def holder(path: Path) -> "subprocess.Popen[str]":
+    """A process that holds the lock, if it gets it, until its input ends."""
+    command = [sys.executable, "-c", HOLD, str(path)]
+    pipe = subprocess.PIPE
+    return subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=subprocess.DEVNULL, text=True)
 
 
 def test_held_inside_and_free_after_even_an_error(tmp_path: Path) -> None:
@@ -36,7 +38,7 @@ def test_held_inside_and_free_after_even_an_error(tmp_path: Path) -> None:
 
 
 def test_a_living_owner_keeps_it_and_a_killed_one_loses_it(tmp_path: Path) -> None:
-    child = holder(tmp_path / "lock", 60)
+    child = holder(tmp_path / "lock")
     assert child.stdout is not None
     assert child.stdout.readline() == "mine\n"
     says = f"process {child.pid} on {socket.gethostname()}"
@@ -69,8 +71,11 @@ def test_a_job_that_was_started_again_on_another_host_takes_its_own_lock_over(
 
 
 def test_of_many_at_once_one_gets_it(tmp_path: Path) -> None:
-    children = [holder(tmp_path / "lock", 3) for _ in range(6)]
-    assert sum("mine" in child.communicate()[0] for child in children) == 1
+    children = [holder(tmp_path / "lock") for _ in range(6)]
+    # All have had their try before the one that has it may end.
+    assert sorted(child.stdout.readline() for child in children if child.stdout) == [""] * 5 + ["mine\n"]
+    for child in children:
+        child.communicate()
 
 
 def test_an_owner_on_another_host_is_believed_until_it_is_known_to_be_dead(tmp_path: Path) -> None:

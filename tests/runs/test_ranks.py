@@ -5,10 +5,8 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
@@ -17,7 +15,6 @@ from ser_lightning.config.compose import compose
 from ser_lightning.errors import StoppedError, UserError
 from ser_lightning.evaluation.predictions import Predictions
 from ser_lightning.runs.evaluate import evaluate
-from ser_lightning.runs.launcher import Child, start
 from ser_lightning.runs.meeting import Meeting, free_port
 from ser_lightning.runs.ranks import environment, join
 from ser_lightning.runs.scheduler import Allocation
@@ -25,6 +22,14 @@ from ser_lightning.runs.train import train
 from ser_lightning.signals import stopping
 from ser_lightning.training.history import read_history
 from ser_lightning.training.stopping import StopRequest
+
+from ..processes import alive, users, with_descendants
+from ..waiting import until
+
+
+def saved(runs: Path) -> list[Path]:
+    return list(runs.glob("*/checkpoints/last.ckpt"))
+
 
 EXACT = ["model.dropout=0", "training.optimizer=sgd", "training.learning_rate=0.1", "training.gradient_clip_val=null"]
 
@@ -71,8 +76,7 @@ def test_a_stop_request_is_passed_on_and_the_run_resumes(tiny: list[str], tmp_pa
     stop = StopRequest()
 
     def ask() -> None:
-        while not list(Path(config.runs_dir).glob("*/checkpoints/last.ckpt")):
-            time.sleep(0.05)
+        until(lambda: saved(Path(config.runs_dir)), "an epoch")
         stop.request("a test", 99)
 
     threading.Thread(target=ask, daemon=True).start()
@@ -84,44 +88,30 @@ def test_a_stop_request_is_passed_on_and_the_run_resumes(tiny: list[str], tmp_pa
     assert not (stopped / "result.json").exists()
 
 
-def test_a_rank_that_dies_ends_the_others_and_is_named(tiny: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_rank_that_dies_ends_the_others_and_is_named(tiny: list[str]) -> None:
     config = compose([*tiny, "training.devices=2", "training.max_epochs=4000", "training.patience=null"]).config
-    started: list[Child] = []
-
-    def remembered(*arguments: Any) -> Child:
-        started.append(start(*arguments))
-        return started[-1]
+    runs = Path(config.runs_dir)
 
     def kill() -> None:
-        while not list(Path(config.runs_dir).glob("*/checkpoints/last.ckpt")):
-            time.sleep(0.05)
-        os.kill(started[1].process.pid or 0, signal.SIGKILL)
+        until(lambda: saved(runs), "an epoch")
+        (pid,) = users(*runs.glob("*/logs/rank1.log"))
+        os.kill(pid, signal.SIGKILL)
 
-    monkeypatch.setattr("ser_lightning.runs.ranks.start", remembered)
     threading.Thread(target=kill, daemon=True).start()
     with pytest.raises(UserError, match=r"rank 1: killed by SIGKILL"):
         train(config)
-    assert not any(child.process.is_alive() for child in started)
+    assert not users(*runs.glob("*/logs"))
 
 
 def test_a_killed_parent_takes_its_ranks_along(tiny: list[str], tmp_path: Path) -> None:
     words = [*tiny, "training.devices=2", "training.max_epochs=4000", "training.patience=null"]
     parent = subprocess.Popen([sys.executable, "-m", "ser_lightning", "train", *words], stderr=subprocess.DEVNULL)
-    logs = tmp_path / "runs"
-    deadline = time.monotonic() + 90
-    while time.monotonic() < deadline and not list(logs.glob("*/checkpoints/last.ckpt")):
-        time.sleep(0.05)
+    until(lambda: saved(tmp_path / "runs"), "an epoch")
+    family = with_descendants({parent.pid}) - {parent.pid}
+    assert len(family) >= 3, "a server and two ranks"
     parent.kill()
     parent.wait()
-    time.sleep(2)
-    left = snapshot(logs)
-    assert left, "nothing was trained"
-    time.sleep(2)
-    assert snapshot(logs) == left
-
-
-def snapshot(folder: Path) -> dict[str, int]:
-    return {str(path): path.stat().st_mtime_ns for path in folder.glob("*/metrics.csv")}
+    until(lambda: not family & alive().keys(), "an end of the ranks")
 
 
 def test_two_trainings_of_a_host_get_two_ports() -> None:

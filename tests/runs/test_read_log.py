@@ -21,6 +21,8 @@ from ser_lightning.runs.settings import Logs
 from ser_lightning.runs.train import train
 from ser_lightning.training.stopping import StopRequest
 
+from ..waiting import until
+
 BASE = datetime(2024, 5, 1, 12, 0, tzinfo=UTC)
 
 
@@ -118,17 +120,16 @@ def test_following_shows_what_comes_until_nobody_works_on_it(run: RunFolder) -> 
     going.wait()
     reader = threading.Thread(target=lambda: seen.extend(lines(run, follow=True)))
     reader.start()
-    time.sleep(0.7)
+    until(lambda: len(seen) == 12, "what was there")
     with run.log.open("a", encoding="utf-8") as file:
         file.write(f"{at(40)} INFO started\nhalf ")
         file.flush()
-        time.sleep(0.7)
+        until(lambda: len(seen) == 13, "a whole line")
         file.write("a line\n")
     write(run.path / "logs/rank2.log", begun("rank 2", 41))
     free.set()
-    reader.join(10)
-    worker.join(10)
-    assert not reader.is_alive()
+    reader.join()
+    worker.join()
     assert seen[12] == f"{at(40)} INFO started"
     assert sorted(seen[13:-1]) == [f"[rank 2] {begun('rank 2', 41)}", "half a line"]
     assert seen[-1].startswith("--- ended without a word")

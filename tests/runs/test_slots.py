@@ -1,8 +1,8 @@
 """Children in slots: how each ended, what a stop does, and which GPUs a slot sees."""
 
+import math
 import os
 import signal
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,7 +13,7 @@ from ser_lightning.errors import UserError
 from ser_lightning.runs import shares
 from ser_lightning.runs.endings import CODES, KILLED, code_of, reason
 from ser_lightning.runs.launcher import tail
-from ser_lightning.runs.slots import PATIENCE, Job, Slots, environments
+from ser_lightning.runs.slots import Job, Slots, environments
 from ser_lightning.training.module import NonFiniteLossError
 from ser_lightning.training.stopping import StopRequest
 
@@ -39,6 +39,12 @@ class Seen:
 
 def jobs(folder: Path, codes: dict[str, str]) -> list[Job]:
     return [Job(name, exec, (code,), folder / f"{name}.log") for name, code in codes.items()]
+
+
+@pytest.fixture
+def endless_patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody who was asked to stop is killed for taking long: what ends has ended otherwise."""
+    monkeypatch.setattr("ser_lightning.runs.slots.PATIENCE", math.inf)
 
 
 def test_endings_are_told_apart_and_one_leaves_the_others(tmp_path: Path) -> None:
@@ -67,8 +73,8 @@ def test_endings_are_told_apart_and_one_leaves_the_others(tmp_path: Path) -> Non
     assert tail(tmp_path / "nan.log") == ["train loss is nan"]
 
 
-def test_a_stop_ends_what_runs_and_begins_nothing(tmp_path: Path) -> None:
-    stop, began = StopRequest(), time.monotonic()
+def test_a_stop_ends_what_runs_and_begins_nothing(tmp_path: Path, endless_patience: None) -> None:
+    stop = StopRequest()
 
     class Stopping(Seen):
         def begun(self, job: Job) -> None:
@@ -80,7 +86,6 @@ def test_a_stop_ends_what_runs_and_begins_nothing(tmp_path: Path) -> None:
         iter(jobs(tmp_path, dict.fromkeys(("first", "second"), "import time; time.sleep(100)")))
     )
     assert (seen.began, seen.reasons) == (["first"], {"first": "stopped"})
-    assert time.monotonic() - began < 30
 
 
 def test_one_is_asked_to_stop_and_jobs_may_come_later(tmp_path: Path) -> None:
@@ -137,7 +142,8 @@ def test_a_slot_has_its_environment_and_share_of_cores(tmp_path: Path, monkeypat
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
     monkeypatch.setattr(shares, "mine", lambda: list(range(7)))
     outer = [os.environ | {"SLOT": "left"}, os.environ | {"SLOT": "right"}]
-    code = "import os, time, torch; print(os.environ['SLOT'], torch.get_num_threads()); time.sleep(1)"
+    both = f"while not all(os.path.exists(f'{tmp_path}/{{name}}.log') for name in 'ab'): time.sleep(0.01)"
+    code = f"import os, time, torch; print(os.environ['SLOT'], torch.get_num_threads())\n{both}"
     Slots(outer, StopRequest(), Seen()).work(iter(jobs(tmp_path, {"a": code, "b": code})))
     found = [tail(tmp_path / f"{name}.log") for name in "ab"]
     assert sorted(found) == [["left 3"], ["right 3"]]
@@ -154,7 +160,7 @@ def test_every_exit_code_has_words() -> None:
     }
 
 
-def test_one_is_killed_at_once_where_time_would_do_harm(tmp_path: Path) -> None:
+def test_one_is_killed_at_once_where_time_would_do_harm(tmp_path: Path, endless_patience: None) -> None:
     (job,) = jobs(tmp_path, {"deaf": DEAF})
 
     class Killing(Seen):
@@ -162,11 +168,10 @@ def test_one_is_killed_at_once_where_time_would_do_harm(tmp_path: Path) -> None:
             if "deaf" in tail(job.log) and job.name not in slots.asked:
                 slots.end(job, at_once=True)
 
-    seen, began = Killing(), time.monotonic()
+    seen = Killing()
     slots = Slots([dict(os.environ)], StopRequest(), seen)
     slots.work(iter([job]))
     assert seen.reasons == {"deaf": "stopped"}
-    assert time.monotonic() - began < PATIENCE / 2
 
 
 def test_a_log_s_end_is_of_the_last_process(tmp_path: Path) -> None:

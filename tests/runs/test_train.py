@@ -7,7 +7,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -27,6 +26,8 @@ from ser_lightning.threads import threads
 from ser_lightning.training.history import read_history
 from ser_lightning.training.module import NonFiniteLossError
 from ser_lightning.training.stopping import StopRequest
+
+from ..waiting import until
 
 
 def weights(run: RunFolder) -> dict[str, torch.Tensor]:
@@ -164,14 +165,9 @@ def test_kill_9_in_an_epoch_and_again_gives_the_weights_of_an_uninterrupted_run(
 ) -> None:
     words = [*tiny, "training.max_epochs=60", "training.patience=null", "model.dropout=0.3"]
     child = subprocess.Popen([sys.executable, "-m", "ser_lightning", "train", *words], stderr=subprocess.DEVNULL)
-    folder = None
-    deadline = time.monotonic() + 90
-    while time.monotonic() < deadline and not (folder and (folder / "checkpoints" / "last.ckpt").exists()):
-        folder = next((tmp_path / "runs").glob("table-*"), None)
-        time.sleep(0.01)
+    folder = until(lambda: list((tmp_path / "runs").glob("*/checkpoints/last.ckpt")), "an epoch")[0].parents[1]
     os.kill(child.pid, signal.SIGKILL)
     child.wait()
-    assert folder is not None
     assert not (folder / "result.json").exists()
     assert str(child.pid) in (folder / ".lock").read_text()
     done = len(read_history(folder / "metrics.csv"))
@@ -338,11 +334,9 @@ def test_a_signal_ends_the_command_with_its_code_and_the_run_resumable(
     child = subprocess.Popen(
         [sys.executable, "-m", "ser_lightning", "train", *words], stderr=subprocess.PIPE, text=True
     )
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline and not list((tmp_path / "runs").glob("*/checkpoints/last.ckpt")):
-        time.sleep(0.05)
+    until(lambda: list((tmp_path / "runs").glob("*/checkpoints/last.ckpt")), "an epoch")
     child.send_signal(number)
-    _, said = child.communicate(timeout=30)
+    _, said = child.communicate()
     assert child.returncode == code
     assert signal.Signals(number).name in said
     assert "Traceback" not in said

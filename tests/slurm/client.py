@@ -6,9 +6,11 @@ import subprocess
 from collections.abc import Collection
 from pathlib import Path
 
-from .processes import wait_until
+from ..waiting import LONGEST, until
 
 ENDED = ("COMPLETED", "FAILED", "CANCELLED", "TIMEOUT", "NODE_FAIL", "PREEMPTED", "DEADLINE", "BOOT_FAIL")
+POLL = 0.1
+"""Seconds between two questions to the controller, each a process."""
 FOREIGN = ("SLURM", "SBATCH", "SRUN", "SALLOC", "SCANCEL", "SQUEUE", "SINFO", "SACCT")
 
 
@@ -53,7 +55,7 @@ class Client:
         (record,) = self.jobs(job)
         return record
 
-    def wait(self, *jobs: str, states: Collection[str] = ENDED, timeout: float = 60) -> list[dict[str, str]]:
+    def wait(self, *jobs: str, states: Collection[str] = ENDED, timeout: float = LONGEST) -> list[dict[str, str]]:
         """The records of `jobs` once each is in one of `states`; TimeoutError with the last seen after `timeout` s."""
         seen: list[dict[str, str]] = []
 
@@ -62,19 +64,19 @@ class Client:
             return all(record["JobState"] in states for record in seen)
 
         try:
-            wait_until(there, timeout, f"jobs {jobs} in {states}")
+            until(there, f"jobs {jobs} in {states}", timeout, POLL)
         except TimeoutError as error:
             raise TimeoutError(f"{error}; last seen: {seen}") from error
         return seen
 
-    def wait_restarted(self, job: str, times: int = 1, timeout: float = 60) -> dict[str, str]:
+    def wait_restarted(self, job: str, times: int = 1, timeout: float = LONGEST) -> dict[str, str]:
         """The record once the job was started again `times` times and its script runs, or has run."""
 
         def again() -> bool:
             record = self.job(job)
             return int(record["Restarts"]) >= times and record["JobState"] in ("RUNNING", *ENDED)
 
-        wait_until(again, timeout, f"restart {times} of job {job}")
+        until(again, f"restart {times} of job {job}", timeout, POLL)
         return self.job(job)
 
     def signal(self, job: str, name: str, *options: str) -> None:

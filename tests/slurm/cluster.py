@@ -14,10 +14,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from ..processes import carriers, kill, spawn, users
+from ..waiting import LONGEST, until
 from . import hosts
 from .client import Client, RefusedError
 from .configuration import NODES, Configuration
-from .processes import carriers, kill, spawn, users, wait_until
 
 NEEDED = {"slurmctld": "slurmctld", "slurmd": "slurmd", "sbatch": "slurm-client", "munged": "munge"}
 ACCOUNTING = {
@@ -27,18 +28,17 @@ ACCOUNTING = {
 }
 # A database for minutes: nothing has to be on the disk when it says so.
 FAST = ("--innodb-flush-method=nosync", "--innodb-flush-log-at-trx-commit=0", "--innodb-log-file-size=8M")
-START = 60.0
-"""Seconds for a daemon to come up, or the nodes to become idle."""
 
 
-def _packages(programs: dict[str, str]) -> list[str]:
+def packages(programs: dict[str, str]) -> list[str]:
+    """Debian's packages of those programs that are not here."""
     return [package for program, package in programs.items() if shutil.which(program) is None]
 
 
 def missing() -> str:
     """Why there can be no cluster here; empty where there can."""
-    if packages := _packages(NEEDED):
-        return f"SLURM is not installed (Debian: apt-get install {' '.join(packages)})"
+    if lacking := packages(NEEDED):
+        return f"SLURM is not installed (Debian: apt-get install {' '.join(lacking)})"
     return "" if os.getuid() == 0 else "only root can start a SLURM cluster"
 
 
@@ -51,7 +51,7 @@ class Cluster(Client):
         self._made = tempfile.TemporaryDirectory(prefix="sl", dir="/tmp")
         self.folder.chmod(0o755)
         super().__init__(self.folder / "slurm.conf")
-        self.accounted = not _packages(ACCOUNTING) if accounted is None else accounted
+        self.accounted = not packages(ACCOUNTING) if accounted is None else accounted
         self._daemons: dict[str, subprocess.Popen[bytes]] = {}
 
     @property
@@ -104,7 +104,7 @@ class Cluster(Client):
         """An orderly shutdown: jobs go on, and are known again after `start_controller`."""
         daemon = self._daemons.pop("slurmctld")
         daemon.terminate()
-        daemon.wait(START)
+        daemon.wait(LONGEST)
 
     def restart_controller(self) -> None:
         self.stop_controller()
@@ -170,7 +170,7 @@ class Cluster(Client):
                 return False
 
         try:
-            wait_until(poll, START, what)
+            until(poll, what)
         except TimeoutError as error:
             raise TimeoutError(f"{error} {refusal}\n" + "\n".join(map(self._said, self._daemons))) from error
 

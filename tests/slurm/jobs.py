@@ -2,11 +2,10 @@
 
 import shlex
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from .client import Client
-from .processes import wait_until
 
 
 def ser(client: Client, folder: Path, *options: str, verb: str, words: Sequence[str]) -> str:
@@ -20,7 +19,3 @@ def ser(client: Client, folder: Path, *options: str, verb: str, words: Sequence[
 def words(tiny: Sequence[str]) -> list[str]:
     """The words of the tiny corpus, with runs in the job's own folder."""
     return [word for word in tiny if not word.startswith("runs_dir=")] + ["training.patience=null"]
-
-
-def until(there: Callable[[], bool], what: str, timeout: float) -> None:
-    wait_until(there, timeout, what, pause=0.2)  # jobs have work to do meanwhile

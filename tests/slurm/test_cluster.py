@@ -8,11 +8,12 @@ from pathlib import Path
 
 import pytest
 
+from ..processes import alive, carriers, users
+from ..waiting import until
 from . import hosts
 from .client import RefusedError
 from .cluster import Cluster, missing
 from .configuration import GPUS, NODES
-from .processes import alive, carriers, users, wait_until
 
 # A task that writes what happens to it to $LOG; the second run of its job ends at once.
 TASK = """#!/bin/bash
@@ -46,7 +47,7 @@ def task(cluster: Cluster, tmp_path: Path, log: Path) -> Callable[..., str]:
 
 def until_lines(log: Path, count: int) -> list[str]:
     """The lines of `log`, sorted, once there are `count`."""
-    wait_until(lambda: log.exists() and len(log.read_text().splitlines()) >= count, 60, f"{count} lines in {log}")
+    until(lambda: log.exists() and len(log.read_text().splitlines()) >= count, f"{count} lines in {log}")
     return sorted(log.read_text().splitlines())
 
 
@@ -64,7 +65,7 @@ def test_accounting_knows_how_jobs_ended(cluster: Cluster, tmp_path: Path) -> No
         pytest.skip("SLURM's accounting is not installed (slurmdbd, mariadb-server-core, mariadb-client-core)")
     job = cluster.submit("-o", tmp_path / "out", "--wrap", "exit 3")
     cluster.wait(job)
-    wait_until(lambda: cluster.sacct(job, "State", "ExitCode") == [["FAILED", "3:0"]], 20, "sacct")
+    until(lambda: cluster.sacct(job, "State", "ExitCode") == [["FAILED", "3:0"]], "sacct")
 
 
 def test_what_cannot_run_is_refused(cluster: Cluster) -> None:
@@ -94,7 +95,7 @@ def test_gpus_are_handed_out_one_by_one(cluster: Cluster, tmp_path: Path) -> Non
     cluster.wait(*jobs, states=("RUNNING",))
     waits = cluster.submit("-w", "n1", "--gres=gpu:1", "-o", tmp_path / "waits", "--wrap", "true")
     assert sorted("".join(until_lines(tmp_path / str(n), 1)) for n in range(GPUS)) == ["0", "1"]
-    wait_until(lambda: cluster.job(waits)["Reason"] == "Resources", 20, "a job that waits for a GPU")
+    until(lambda: cluster.job(waits)["Reason"] == "Resources", "a job that waits for a GPU")
     (tmp_path / "go").touch()
     cluster.wait(*jobs, waits)
 
@@ -198,7 +199,7 @@ def test_nothing_is_left_of_a_stopped_cluster() -> None:
         assert str(own.folder) in hosts.HOSTS.read_text()
         job = own.submit("-o", "/dev/null", "--wrap", "trap '' TERM; setsid sleep 60 & wait")
         own.wait(job, states=("RUNNING",))
-        wait_until(lambda: len(carriers(f"SLURM_CONF={own.settings}")) > 4, 20, "processes of the job")
+        until(lambda: len(carriers(f"SLURM_CONF={own.settings}")) > 4, "processes of the job")
         raise KeyboardInterrupt
     assert not users(own.folder) | carriers(f"SLURM_CONF={own.settings}")
     assert not own.folder.exists()

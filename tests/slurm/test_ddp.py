@@ -12,8 +12,9 @@ from ser_lightning.config.compose import compose
 from ser_lightning.runs.train import train
 from ser_lightning.training.history import read_history
 
+from ..waiting import until
 from .cluster import Cluster
-from .jobs import ser, until, words
+from .jobs import ser, words
 
 NODES, DEVICES = 2, 2
 RANKS = ["training.num_nodes=2", "training.devices=2"]
@@ -38,7 +39,7 @@ def only_run(folder: Path) -> Path:
 
 def test_ranks_on_two_nodes_end_with_one_model(cluster: Cluster, tmp_path: Path, tiny: list[str]) -> None:
     job = ser(cluster, tmp_path, *SIZE, verb="train", words=[*words(tiny), *RANKS])
-    (record,) = cluster.wait(job, timeout=120)
+    (record,) = cluster.wait(job)
     assert record["JobState"] == "COMPLETED", (tmp_path / "out").read_text()
     found = digests(only_run(tmp_path))
     assert len(found) == NODES * DEVICES
@@ -52,10 +53,10 @@ def epochs(folder: Path) -> int:
 def warned(cluster: Cluster, job: str, folder: Path, restarts: int, wait: float) -> None:
     """Send the warning of the time limit some seconds after the next epoch has ended; the job is then started again."""
     before = epochs(folder)
-    until(lambda: epochs(folder) > before, "an epoch", 90)
+    until(lambda: epochs(folder) > before, "an epoch")
     time.sleep(wait)
     cluster.signal(job, "USR1")
-    cluster.wait_restarted(job, restarts, timeout=90)
+    cluster.wait_restarted(job, restarts)
 
 
 def uninterrupted(folder: Path, given: list[str]) -> dict[str, torch.Tensor]:
@@ -71,7 +72,7 @@ def outlives(cluster: Cluster, folder: Path, tiny: list[str], times: int) -> Non
     expected, moments = uninterrupted(folder, given), random.Random(0)
     for restarts in range(1, times + 1):
         warned(cluster, job, folder, restarts, moments.uniform(0, 0.3))
-    (record,) = cluster.wait(job, timeout=120)
+    (record,) = cluster.wait(job)
     said = (folder / "out").read_text()
     assert (record["JobState"], record["Restarts"]) == ("COMPLETED", str(times)), said
     assert said.count(f"job {job} is requeued") == times

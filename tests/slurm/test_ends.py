@@ -9,8 +9,9 @@ import pytest
 
 from ser_lightning.training.history import read_history
 
+from ..waiting import until
 from .cluster import Cluster
-from .jobs import ser, until, words
+from .jobs import ser, words
 
 EPOCHS = 150
 
@@ -24,7 +25,7 @@ def training(cluster: Cluster, folder: Path, tiny: list[str], *options: str, tra
     """A job that trains, after its first epochs."""
     given = [*words(tiny), f"tracking.mode={tracking}", f"training.max_epochs={EPOCHS}", "training.batch_size=2"]
     job = ser(cluster, folder, *options, verb="train", words=given)
-    until(lambda: bool(list(folder.glob("runs/*/metrics.csv"))), "a first epoch", 60)
+    until(lambda: bool(list(folder.glob("runs/*/metrics.csv"))), "a first epoch")
     return job
 
 
@@ -35,8 +36,8 @@ def pre_empt(cluster: Cluster, job: str) -> None:
 
 def goes_on(cluster: Cluster, folder: Path, job: str) -> None:
     before = len(epochs(folder))
-    cluster.wait_restarted(job, timeout=90)
-    (record,) = cluster.wait(job, timeout=90)
+    cluster.wait_restarted(job)
+    (record,) = cluster.wait(job)
     said = (folder / "out").read_text()
     assert (record["JobState"], record["Restarts"]) == ("COMPLETED", "1"), said
     assert epochs(folder) == list(range(EPOCHS)), said
@@ -63,7 +64,7 @@ def test_what_was_cancelled_stays_cancelled(cluster: Cluster, tmp_path: Path, ti
     (record,) = cluster.wait(job)
     assert (record["JobState"], record["Restarts"]) == ("CANCELLED", "0")
     log = next(tmp_path.glob("runs/*/run.log"))
-    until(lambda: "stopped by SIGTERM" in log.read_text(), "the end of the training", 10)
+    until(lambda: "stopped by SIGTERM" in log.read_text(), "the end of the training")
     assert list(tmp_path.glob("runs/*/checkpoints/last.ckpt"))
 
 
@@ -113,8 +114,8 @@ def test_without_progress_a_job_stops_and_says_so(cluster: Cluster, tmp_path: Pa
     script.write_text(f"#!/bin/bash\nsrun {shlex.join(command)}\n")
     job = cluster.submit("--requeue", "--open-mode=append", "-o", tmp_path / "out", "-D", tmp_path, script)
     for restarts in (1, 2):
-        until(lambda: len(list(tmp_path.glob("runs/*/run.log"))) > 0, "a start", 60)
-        until(lambda n=restarts: (tmp_path / "out").read_text().count("parameters, on") == n, "a start", 60)
+        until(lambda: len(list(tmp_path.glob("runs/*/run.log"))) > 0, "a start")
+        until(lambda n=restarts: (tmp_path / "out").read_text().count("parameters, on") == n, "a start")
         cluster.signal(job, "USR1")
         if restarts == 1:
             cluster.wait_restarted(job)

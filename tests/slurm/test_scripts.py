@@ -70,7 +70,7 @@ def said(place: Path) -> str:
 
 
 def completed(cluster: Cluster, place: Path, *jobs: str) -> None:
-    records = cluster.wait(*jobs, timeout=150)
+    records = cluster.wait(*jobs)
     assert {record["JobState"] for record in records} == {"COMPLETED"}, said(place)
 
 

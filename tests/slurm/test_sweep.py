@@ -8,12 +8,12 @@ import yaml
 from optuna.study import Study
 from optuna.trial import TrialState
 
-from ser_lightning.sweeps.claims import ADOPTIONS, WORKER
 from ser_lightning.sweeps.study import StudyFolder, open_study
 
+from ..waiting import until
 from .cluster import Cluster
 from .configuration import NODES
-from .jobs import ser, until, words
+from .jobs import ser, words
 
 TRIALS, WORKERS = 8, 4
 
@@ -43,7 +43,7 @@ def running(folder: Path) -> int:
     if not (folder / "studies" / "tiny" / "study.yaml").exists():
         return 0
     trials = study(folder).get_trials(states=(TrialState.RUNNING,))
-    return sum(WORKER in trial.user_attrs for trial in trials)
+    return sum("worker" in trial.user_attrs for trial in trials)
 
 
 @pytest.mark.timeout(400)
@@ -51,18 +51,18 @@ def test_a_study_outlives_its_cluster(cluster: Cluster, tmp_path: Path, tiny: li
     base = [*words(tiny), "training.max_epochs=100", "training.batch_size=2", "pictures=false"]
     path = sweep_file(tmp_path, base)
     array = ser(cluster, tmp_path, "--array=1-4", "--cpus-per-task=2", verb="sweep", words=[path.name])
-    until(lambda: running(tmp_path) >= WORKERS, "a trial for each worker", 120)
+    until(lambda: running(tmp_path) >= WORKERS, "a trial for each worker")
     cluster.cancel(f"{array}_1")
     cluster.restart_controller()
     assert {one["NodeList"] for one in cluster.jobs(array) if one["JobState"] == "RUNNING"} == set(NODES)
     cluster.kill_node("n2")
-    records = cluster.wait(array, timeout=150)
+    records = cluster.wait(array)
     said = (tmp_path / "out").read_text()
     assert sorted(one["JobState"] for one in records) == ["CANCELLED", *["COMPLETED"] * (WORKERS - 1)], said
     assert {one["NodeList"] for one in records if one["Restarts"] == "1"} == {"n1"}
     trials = study(tmp_path).get_trials()
     assert [(one.number, one.state) for one in trials] == [(n, TrialState.COMPLETE) for n in range(TRIALS)], said
-    assert any(one.user_attrs[ADOPTIONS] for one in trials)
+    assert any(one.user_attrs["adoptions"] for one in trials)
     assert len(list(tmp_path.glob("runs/*/result.json"))) == len({str(one.params) for one in trials})
 
 
@@ -71,13 +71,13 @@ def test_workers_of_one_step_requeue_their_job_once(cluster: Cluster, tmp_path: 
     base = [*words(tiny), "training.max_epochs=100", "training.batch_size=2", "pictures=false"]
     path = sweep_file(tmp_path, base)
     job = ser(cluster, tmp_path, "-n2", verb="sweep", words=[path.name, "study.trials=4"])
-    until(lambda: running(tmp_path) >= 2, "a trial for each worker", 120)
+    until(lambda: running(tmp_path) >= 2, "a trial for each worker")
     cluster.signal(job, "USR1")
     cluster.wait_restarted(job)
-    (record,) = cluster.wait(job, timeout=120)
+    (record,) = cluster.wait(job)
     said = (tmp_path / "out").read_text()
     assert (record["JobState"], record["Restarts"]) == ("COMPLETED", "1"), said
     assert said.count(f"job {job} is requeued") == 1
     trials = study(tmp_path).get_trials()
     assert [(one.number, one.state) for one in trials] == [(n, TrialState.COMPLETE) for n in range(4)]
-    assert not any(one.user_attrs[ADOPTIONS] for one in trials)  # let go in order, which is no death
+    assert not any(one.user_attrs["adoptions"] for one in trials)  # let go in order, which is no death

@@ -19,11 +19,13 @@ import pytest
 from optuna.trial import TrialState
 
 from ser_lightning.errors import UserError
-from ser_lightning.sweeps import heartbeat, outage, owners
+from ser_lightning.sweeps import heartbeat, owners
 from ser_lightning.sweeps.claims import Claims
 from ser_lightning.sweeps.frozen import Frozen
 from ser_lightning.sweeps.identity import Identity, place, process_start
 from ser_lightning.sweeps.study import StudyFolder, open_study
+
+from ..waiting import until
 
 RATE = "training.learning_rate"
 CLAIMER = Path(__file__).with_name("claimer.py")
@@ -88,8 +90,7 @@ def killed(process: Process) -> int:
     assert process.stdout is not None
     number = int(process.stdout.readline())
     os.kill(process.pid, signal.SIGKILL)
-    while process_start(process.pid) is not None:
-        time.sleep(0.01)
+    until(lambda: process_start(process.pid) is None, "an end of the worker")
     return number
 
 
@@ -254,7 +255,6 @@ def test_a_name_with_brackets_does_not_hide_when_a_process_began(tmp_path: Path)
     program.symlink_to("/bin/sleep")
     process = subprocess.Popen([str(program), "30"])
     try:
-        time.sleep(0.1)
         own, started = process_start(os.getpid()), process_start(process.pid)
         assert own is not None and started is not None
         assert int(started) >= int(own)
@@ -342,7 +342,6 @@ def test_a_trial_whose_job_is_queued_is_not_dead(
     assert join(job, trials=1).claim() is not None
     near = join(trials=1)
     (trial,) = near.study.trials
-    monkeypatch.setattr(heartbeat, "SQUEUE_SECONDS", 0.5)
     for answer, liveness in [
         ("echo 4711 PENDING", "queued"),
         ("echo 4711 REQUEUED", "queued"),
@@ -350,8 +349,10 @@ def test_a_trial_whose_job_is_queued_is_not_dead(
         ("exit 0", "dead"),
         ("echo 'slurm_load_jobs error: Invalid job id specified' >&2; exit 1", "dead"),
         ("echo 'Unable to contact slurm controller' >&2; exit 1", "queued"),
-        ("exec sleep 5", "queued"),
+        ("exec sleep 60", "queued"),
     ]:
+        if "sleep" in answer:
+            monkeypatch.setattr(heartbeat, "SQUEUE_SECONDS", 0.2)
         squeue(answer)
         assert near.liveness(trial) == liveness, answer
     assert "--jobs=4711" in (tmp_path / "bin" / "asked").read_text()
@@ -452,6 +453,14 @@ def test_a_trial_that_is_given_up_keeps_no_optimiser_s_state(join: Join, tmp_pat
 
 
 @pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """The present of this process's monotonic clock, which stands."""
+    now = [time.monotonic()]
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    return now
+
+
+@pytest.fixture
 def unreachable(monkeypatch: pytest.MonkeyPatch) -> Callable[[bool], None]:
     """`unreachable(True)`: the file system says nothing any more about who has which trial."""
     real = owners.file_time
@@ -483,13 +492,13 @@ def test_a_folder_that_is_away_ends_no_worker(
 
 
 def test_what_cannot_be_seen_for_long_is_no_longer_believed_and_then_free(
-    join: Join, unreachable: Callable[[bool], None]
+    join: Join, unreachable: Callable[[bool], None], clock: list[float]
 ) -> None:
-    claims = join(trials=1, stale=0.2)
+    claims = join(trials=1, stale=30.0)
     assert claims.claim() is not None
     unreachable(True)
     assert claims.beat() == []
-    time.sleep(0.3)
+    clock[0] += 31
     assert claims.beat() == [0]
     assert not claims.owns(0)
     assert claims.claim() is None
@@ -499,14 +508,13 @@ def test_what_cannot_be_seen_for_long_is_no_longer_believed_and_then_free(
     assert (again.number, again.trial.user_attrs["adoptions"]) == (0, 0)
 
 
-def test_a_folder_that_stays_away_is_told(
-    join: Join, unreachable: Callable[[bool], None], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_folder_that_stays_away_is_told(join: Join, unreachable: Callable[[bool], None], clock: list[float]) -> None:
     claims = join(trials=1)
-    monkeypatch.setattr(outage, "LONGEST", 0.1)
     unreachable(True)
     assert claims.claim() is None
-    time.sleep(0.2)
+    clock[0] += 599
+    assert claims.claim() is None
+    clock[0] += 2
     with pytest.raises(UserError, match=r"owners has not answered .*Stale file handle.*start the same command again"):
         claims.claim()
 

@@ -8,6 +8,7 @@ import pytest
 
 from ser_lightning.files import read_csv
 
+from ..waiting import until
 from . import trials
 
 stand = trials.stand
@@ -36,7 +37,7 @@ def test_two_ranks_are_one_trial_and_a_pruned_one_leaves_no_rank(stand: Any) -> 
     words = ["training.devices=2", "training.accelerator=cpu", "training.patience=null"]
     stand.write(space, *words, study={"trials": 2, "pruner": pruner}, start=start)
     process = stand.process("sweep", "s.yaml")
-    seen = trials.until(lambda: ranks_of(stand.folder), 120, "two ranks at work")
+    seen = until(lambda: ranks_of(stand.folder), "two ranks at work")
     assert process.wait(200) == 0, stand.said(process)
     whole, pruned = stand.study().trials
     assert [(t.number, t.state.name) for t in (whole, pruned)] == [(0, "COMPLETE"), (1, "PRUNED")]
@@ -56,7 +57,7 @@ def test_two_ranks_are_one_trial_and_a_pruned_one_leaves_no_rank(stand: Any) -> 
         assert sorted(path.name for path in (folder / "logs").glob("rank*")) == ["rank0.log", "rank1.log"]
     assert len(list(stand.folder.glob("runs/*/config.yaml"))) == 2
     assert len(seen) == 2
-    trials.until(lambda: not of_these_runs(stand.folder), 20, "an end of every rank")
+    until(lambda: not of_these_runs(stand.folder), "an end of every rank")
 
 
 def ranks_of(folder: Path) -> set[str]:

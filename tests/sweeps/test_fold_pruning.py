@@ -19,6 +19,7 @@ from ser_lightning.sweeps.settings import InnerFolds, StudySettings
 from ser_lightning.sweeps.sweep import sweep
 from ser_lightning.sweeps.sweep_file import read_sweep
 
+from ..waiting import until
 from . import trials
 from .trials import Stand, stand
 
@@ -65,8 +66,8 @@ def test_the_first_fold_of_a_killed_workers_trial_is_gone_on_with(folded: Stand)
     settings = {"trials": 1, "stale": 1.0, "crossval": {"folds": 2}, "pruner": LATE}
     folded.write({trials.RATE: [0.01]}, *epochs, study=settings)
     process = folded.process("sweep", "s.yaml")
-    trials.until(lambda: folded.study_folder.frozen.exists(), 60, "a study")
-    trials.until(lambda: [t for t in firsts_of(folded).trials if t.intermediate_values], 90, "an epoch")
+    until(lambda: folded.study_folder.frozen.exists(), "a study")
+    until(lambda: [t for t in firsts_of(folded).trials if t.intermediate_values], "an epoch")
     process.send_signal(signal.SIGKILL)
     process.wait()
     (before,) = firsts_of(folded).trials

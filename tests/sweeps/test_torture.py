@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from optuna.trial import FrozenTrial, TrialState
 
+from ..waiting import until
 from . import trials
 
 stand = trials.stand
@@ -37,7 +38,7 @@ def begin(stand: Any, count: int, moods: int, storage: str | None, workers: int,
     stand.write(SWEEP["space"], *own, study=SWEEP["study"] | {"trials": count}, start=start)
     where = [f"study.storage={storage}"] if storage else []
     stand.process("sweep", "s.yaml", *where)
-    trials.until(lambda: "trials in all" in stand.said(stand.started[0]), 90, "a study")
+    until(lambda: "trials in all" in stand.said(stand.started[0]), "a study")
     for _ in range(workers - 1):
         stand.process("worker", "s")
 
@@ -82,7 +83,7 @@ def test_forty_trials_end_once_each_whatever_happens(storage: str, stand: Any, r
     url = request.getfixturevalue("postgres") if storage == "postgres" else None
     begin(stand, 40, 6, url, WORKERS)
     notes = [stand.folder / f"{1 + number}" for number in (HANG_CHILD, *HANG_WORKERS)]
-    trials.until(lambda: all(note.exists() for note in notes), 120, "three trials that hang")
+    until(lambda: all(note.exists() for note in notes), "three trials that hang")
     hanging = stand.study().trials
     child, *orphans = (int(note.read_text()) for note in notes)
     os.kill(child, signal.SIGKILL)
@@ -90,7 +91,7 @@ def test_forty_trials_end_once_each_whatever_happens(storage: str, stand: Any, r
     for number in HANG_WORKERS:
         os.kill(int(hanging[number].user_attrs["worker"].rpartition(":")[2]), signal.SIGKILL)
     for pid in orphans:
-        trials.until(lambda pid=pid: not trials.alive(pid), 20, "an end of a child whose worker was killed")
+        until(lambda pid=pid: not trials.alive(pid), "an end of a child whose worker was killed")
     codes = [process.wait(180) for process in stand.started]
     assert sorted(codes) == [-signal.SIGKILL] * 2 + [0] * 2, [stand.said(one) for one in stand.started]
 

@@ -4,22 +4,19 @@ import csv
 import json
 import re
 import signal
-from dataclasses import replace
 from typing import Any
 
 import pytest
 from optuna.trial import TrialState
 
-from ser_lightning.errors import ConfigError
 from ser_lightning.files import read_csv
 from ser_lightning.runs.folder import RunFolder
-from ser_lightning.sweeps.claims import Claimed
-from ser_lightning.sweeps.frozen import Frozen
 from ser_lightning.sweeps.sweep import sweep
-from ser_lightning.sweeps.trial import Begun, Preparation
 from ser_lightning.sweeps.worker import TiredError
 
+from ..waiting import until
 from . import trials
+from .plugin.erratic.model import OUTLASTING, UNLABELLED, UNMADE, UNSUITED, WIDE
 
 stand = trials.stand
 
@@ -107,66 +104,52 @@ def test_failures_in_a_row_end_the_sweep_with_their_reason(stand: Any) -> None:
     assert "lower training.learning_rate" in stand.study().trials[0].user_attrs["log_end"]
 
 
-def test_trials_that_fail_before_they_begin_fail_for_one_reason(stand: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(frozen: Frozen, values: dict[str, Any], number: int) -> Any:
-        raise ConfigError(f"study s, trial {number}: model.hidden_dim={number + 3} does not go with model.cells=2")
+def moody(stand: Any, moods: list[tuple[float, int]], **study: Any) -> None:
+    """Write a sweep whose trials begin with these moods and widths, one after the other, in their order."""
+    space = {"model.mood": {"float": [-9.0, 0.0]}, "model.hidden_dim": {"int": [1, 8]}, trials.RATE: trials.RATES}
+    start = [{"model.mood": mood, "model.hidden_dim": width} for mood, width in moods]
+    constraints = {"parameters": 5000} if moods[0][0] in (UNSUITED, UNMADE) else {}
+    own = [*MOODY, f"model.notes={stand.folder}", "training.max_epochs=60", "training.patience=null"]
+    settings = {"trials": len(moods), "pruner": NONE} | study
+    stand.write(space, *own, study=settings, start=start, constraints=constraints)
 
-    stand.write({trials.RATE: trials.RATES}, study={"trials": 4, "failures": 2, "pruner": NONE})
-    monkeypatch.setattr(Frozen, "config", refuse)
-    with pytest.raises(TiredError, match=r"2 trials in a row ended with: study s, trial 1: model\.hidden_dim=4"):
+
+def test_trials_that_fail_before_they_begin_fail_for_one_reason(stand: Any) -> None:
+    moody(stand, [(UNSUITED, width) for width in (3, 4, 5, 6)], failures=2)
+    with pytest.raises(TiredError, match=r"2 trials in a row ended with: model\.hidden_dim=4 does not go"):
         sweep(["s.yaml"])
     assert states(stand.study()) == ["FAIL", "FAIL", "WAITING", "WAITING"]
 
 
-def test_an_exception_is_told_by_its_words_and_different_ones_are_not_one_reason(
-    stand: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    really = Preparation.begin
-
-    def begin(self: Preparation, claimed: Claimed) -> Begun:
-        begun, number = really(self, claimed), claimed.number
-        code = f"raise ValueError('width {number} at /runs/{number}')" if number < 2 else "raise KeyError('label')"
-        return replace(begun, job=replace(begun.job, target=exec, arguments=(code,)))
-
-    monkeypatch.setattr(Preparation, "begin", begin)
-    stand.write({trials.RATE: trials.RATES}, study={"trials": 4, "failures": 3, "pruner": NONE})
+def test_an_exception_is_told_by_its_words_and_different_ones_are_not_one_reason(stand: Any) -> None:
+    moods = [(WIDE, 1), (WIDE, 2), (UNLABELLED, 1), (UNLABELLED, 2)]
+    moody(stand, moods, failures=3)
     sweep(["s.yaml"])
     assert [trial.user_attrs["reason"] for trial in stand.study().trials] == [
-        "failed (exit code 1): width 0 at /runs/0",
         "failed (exit code 1): width 1 at /runs/1",
+        "failed (exit code 1): width 2 at /runs/2",
         "failed (exit code 1): 'label'",
         "failed (exit code 1): 'label'",
     ]
-    stand.write({trials.RATE: trials.RATES}, study={"trials": 4, "failures": 2, "pruner": NONE, "name": "tired"})
-    with pytest.raises(TiredError, match=r"2 trials in a row ended with.*width 1"):
+    moody(stand, moods, failures=2, name="tired")
+    with pytest.raises(TiredError, match=r"2 trials in a row ended with.*width 2"):
         sweep(["s.yaml"])
 
 
-def test_what_ends_well_beside_a_row_of_failures_does_not_undo_it(stand: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_ends_well_beside_a_row_of_failures_does_not_undo_it(stand: Any) -> None:
     """The first trial outlasts the two that fail; nobody begins the fourth, and that is said."""
-    really = Preparation.begin
-
-    def begin(self: Preparation, claimed: Claimed) -> Begun:
-        begun = really(self, claimed)
-        failing = replace(begun.job, target=exec, arguments=("raise KeyError('label')",))
-        return replace(begun, job=failing) if claimed.number else begun
-
-    monkeypatch.setattr(Preparation, "begin", begin)
-    own = ["training.max_epochs=60", "training.patience=null"]
-    stand.write({trials.RATE: trials.RATES}, *own, study={"trials": 4, "failures": 2, "pruner": NONE})
+    moody(stand, [(OUTLASTING, 1), (UNLABELLED, 2), (UNLABELLED, 3), (UNLABELLED, 4)], failures=2)
     with pytest.raises(TiredError, match=r"2 trials in a row ended with.*'label'"):
         sweep(["s.yaml", "jobs=2"])
     assert states(stand.study()) == ["COMPLETE", "FAIL", "FAIL", "WAITING"]
 
 
-def test_a_model_that_cannot_be_made_is_its_trial_s_end_alone(stand: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(prepared: object) -> object:
-        raise ValueError("dropout probability has to be between 0 and 1")
-
-    monkeypatch.setattr("ser_lightning.sweeps.trial.make_learner", fail)
-    study = stand.sweep(ONE, study={"trials": 2, "pruner": NONE}, constraints={"parameters": 5000})
+def test_a_model_that_cannot_be_made_is_its_trial_s_end_alone(stand: Any) -> None:
+    moody(stand, [(UNMADE, 1), (UNMADE, 2)])
+    sweep(["s.yaml"])
+    study = stand.study()
     assert states(study) == ["FAIL", "FAIL"]
-    assert study.trials[0].user_attrs["reason"].startswith("the model cannot be made: ValueError: dropout")
+    assert study.trials[0].user_attrs["reason"].startswith("the model cannot be made: RuntimeError: no")
 
 
 def test_too_little_memory_is_one_reason_however_much_was_held(stand: Any) -> None:
@@ -184,7 +167,7 @@ def test_what_ctrl_c_interrupts_goes_on_with_the_next_start(stand: Any) -> None:
         study={"trials": 1, "pruner": NONE},
     )
     process = stand.process("sweep", "s.yaml")
-    metrics = trials.until(lambda: list(stand.folder.glob("runs/*/metrics.csv")), 90, "an epoch")[0]
+    metrics = until(lambda: list(stand.folder.glob("runs/*/metrics.csv")), "an epoch")[0]
     process.send_signal(signal.SIGINT)
     assert process.wait(60) == 130, stand.said(process)
     assert "stopped by SIGINT" in stand.said(process)

@@ -3,8 +3,7 @@
 import os
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -64,15 +63,6 @@ class Stand:
     def said(self, process: "subprocess.Popen[str]") -> str:
         """What a worker has written so far."""
         return (self.folder / f"worker{self.started.index(process)}.log").read_text(encoding="utf-8")
-
-
-def until(true: Callable[[], Any], seconds: float, what: str) -> Any:
-    """Poll until `true()` is; what it gave."""
-    deadline = time.monotonic() + seconds
-    while not (found := true()):
-        assert time.monotonic() < deadline, f"not within {seconds} s: {what}"
-        time.sleep(0.05)
-    return found
 
 
 def alive(pid: int) -> bool:

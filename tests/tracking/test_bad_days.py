@@ -24,8 +24,6 @@ from ser_lightning.training.stopping import StopRequest
 from .recorder import KEY, STREAM, UPLOAD, Recorder
 
 EPOCHS = [0, 1, 2]
-BOUND = 40
-"""Seconds for a training of about two on a busy machine, and twice wandb's own limits of three below."""
 
 
 @pytest.fixture
@@ -52,10 +50,8 @@ class Midway(StopRequest):
 
 
 def trained(words: list[str], call: Callable[[], object] = lambda: None) -> RunFolder:
-    """A training within its bound."""
-    began = time.monotonic()
+    """A training that has ended; one that hangs ends with its test's time."""
     run = train(compose(words).config, Midway(call))
-    assert time.monotonic() - began < BOUND
     assert run.finished
     return run
 

@@ -9,12 +9,16 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from ser_lightning.errors import UserError
 from ser_lightning.models.mfcc_lstm import MFCCLSTM
 from ser_lightning.models.output import Output, single
 from ser_lightning.models.stream import StreamShape
 
 SEGFAULT, NAN, HUNGRY, HANGING = 1.0, 2.0, 3.0, 4.0
 """From HANGING on: each such value waits once, in its second epoch, until it is killed."""
+UNSUITED, UNMADE, WIDE, UNLABELLED, OUTLASTING = -1.0, -2.0, -3.0, -4.0, -5.0
+"""Refused and failing as it is made; failing in training with words of its own, and with those of any; waiting in its
+first step until two have failed so."""
 MIB = 2**20
 
 
@@ -43,11 +47,15 @@ class Erratic(nn.Module):
         notes: str = "",
     ) -> None:
         super().__init__()
+        if mood == UNSUITED:
+            raise UserError(f"model.hidden_dim={hidden_dim} does not go with model.mood={mood:g}")
+        if mood == UNMADE:
+            raise RuntimeError("no such kernel")
         self.inner = MFCCLSTM(
             streams, num_classes, stream=stream, hidden_dim=hidden_dim, num_layers=num_layers, dropout=dropout
         )
         self.streams = self.inner.streams
-        self.mood, self.notes = mood, notes
+        self.mood, self.notes, self.width = mood, notes, hidden_dim
         self.steps, self.eaten = 0, list[Tensor]()
 
     def forward(self, features: dict[str, Tensor], lengths: dict[str, Tensor]) -> Output:
@@ -56,7 +64,15 @@ class Erratic(nn.Module):
         if not self.training:
             return output
         self.steps += 1
-        if self.mood == SEGFAULT:
+        if self.mood == WIDE:
+            raise ValueError(f"width {self.width} at /runs/{self.width}")
+        elif self.mood == UNLABELLED:
+            Path(self.notes, f"unlabelled{os.getpid()}").touch()
+            raise KeyError("label")
+        elif self.mood == OUTLASTING:
+            while len(list(Path(self.notes).glob("unlabelled*"))) < 2:
+                time.sleep(0.02)
+        elif self.mood == SEGFAULT:
             ctypes.string_at(0)
         elif self.mood == HUNGRY:
             self.eaten.append(torch.ones(600 * MIB // 4))

@@ -3,19 +3,11 @@
 import os
 import signal
 import subprocess
-import time
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from pathlib import Path
 
-
-def wait_until(true: Callable[[], bool], timeout: float, what: str, pause: float = 0.02) -> None:
-    """Poll every `pause` seconds until `true()`; TimeoutError that says `what` after `timeout` seconds."""
-    deadline = time.monotonic() + timeout
-    while not true():
-        if time.monotonic() > deadline:
-            raise TimeoutError(f"{what}: not after {timeout:g} s")
-        time.sleep(pause)
+from .waiting import until
 
 
 def spawn(words: Iterable[object], log: Path, env: dict[str, str]) -> subprocess.Popen[bytes]:
@@ -36,6 +28,11 @@ def alive() -> dict[int, int]:
                 # The name, in parentheses, may hold spaces; the parent is the second word after it.
                 found[int(entry.name)] = int((entry / "stat").read_text().rpartition(")")[2].split()[1])
     return found
+
+
+def ended(pid: int) -> bool:
+    """Whether a process is gone, or a zombie."""
+    return pid not in alive()
 
 
 def with_descendants(roots: set[int]) -> set[int]:
@@ -75,7 +72,7 @@ def kill(find: Callable[[], set[int]]) -> None:
         _send(signal.SIGSTOP, more)
         frozen |= more
     _send(signal.SIGKILL, frozen)
-    wait_until(lambda: not frozen & alive().keys(), 10, f"end of {sorted(frozen)}")
+    until(lambda: not frozen & alive().keys(), f"an end of {sorted(frozen)}")
 
 
 def _send(number: int, pids: set[int]) -> None:
