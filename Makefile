@@ -1,7 +1,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: install demo test lint types tests slow bench clean
+.PHONY: install demo test lint types tests slow coverage bench clean
 
 install: .venv/installed            ## the virtual environment .venv with the package
 
@@ -17,17 +17,23 @@ lint: .venv/installed-dev
 types: .venv/installed-dev
 	$(BIN)/mypy
 
-tests: .venv/installed-dev
-	$(BIN)/pytest
+tests: .venv/installed-dev          ## several at a time
+	$(BIN)/pytest -n auto
 
-slow: .venv/installed-dev           ## trainings on real speech, about half an hour
-	$(BIN)/pytest -m slow
+slow: .venv/installed-dev           ## trainings on real speech, tortures, what SLURM itself does
+	$(BIN)/pytest -n auto -m slow
+
+coverage: .venv/installed-dev       ## of which lines of ser_lightning the tests run, in all of their processes
+	rm -rf .coverage_data
+	$(BIN)/coverage run -m pytest -n auto
+	$(BIN)/coverage combine --quiet
+	$(BIN)/coverage report --skip-covered --skip-empty --precision 1
 
 bench: .venv/installed-dev          ## every measured ratio against its bar, about twenty minutes on two cores
 	$(BIN)/python benchmarks/bench.py
 
 clean:                              ## what demo and the tests left; not .venv, not runs
-	rm -rf demo_corpus .ser_cache .pytest_cache .mypy_cache .ruff_cache
+	rm -rf demo_corpus .ser_cache .coverage_data .pytest_cache .mypy_cache .ruff_cache
 
 .venv/bin/python:
 	$(PYTHON) -m venv .venv

@@ -23,6 +23,7 @@ from torch.nn import functional
 from torch.nn.parallel import DistributedDataParallel
 
 from ser_lightning.models.cnn_lstm import CNNLSTM
+from ser_lightning.models.lstm import has_bfloat16
 from ser_lightning.models.mfcc_lstm import MFCCLSTM
 from ser_lightning.models.stream import StreamShape
 
@@ -112,7 +113,7 @@ def precision_and_accumulation(size: Size) -> Iterator[Bar]:
     rivals |= {f"accumulation {n}": stepper(size, accumulate=n) for n in (2, 4)}
     times = interleaved(rivals, ROUNDS)
     speed = BATCH[size] / statistics.median(times["32"])
-    note = f"32: {speed:.0f} utterances/s"
+    note = f"32: {speed:.0f} utterances/s" + ("" if has_bfloat16() else "; LSTM in float32, there is none in bfloat16")
     yield compared(f"bf16-mixed against 32, {size} model", times, "bf16-mixed", "32", None, "at least", note)
     for n in (2, 4):
         alike = {"32": times["32"], "n": [seconds / n for seconds in times[f"accumulation {n}"]]}

@@ -25,6 +25,11 @@ MADE_ONCE = ("_session_cluster", "own_postgres", "installed", "_requeued")
 """Fixtures that take seconds: tests that use one run in one of pytest-xdist's workers, and begin before the others."""
 
 
+def pytest_xdist_auto_num_workers() -> int:
+    """For `-n auto`: two for each core, as most of what a test takes is waiting."""
+    return 2 * (len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
+
+
 def pytest_report_header() -> Sequence[str]:
     return needs.lines()
 

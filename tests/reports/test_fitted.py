@@ -72,7 +72,7 @@ def test_a_fusion_says_whose_validation_logits_are_of_another_fit(
     said = " ".join(capsys.readouterr().err.split())
     assert "member 2: svm0 also fitted on the validation part: its test logits are of that fit" in said
     assert "member 1: net member 2" in said
-    assert found.result["selected_by"] == ["mean UAR of inner folds", "validation.uar"]
+    assert found.result["selected_by"] == ["mean UAR of 5 inner folds over speakers", "validation.uar"]
     fuse(["net", "other", *maker.places])
     assert fitted_caveats({"A": found}) == ["A was also fitted on the validation part"]
 

@@ -174,13 +174,13 @@ def test_the_folder_has_the_files_of_a_cross_validation(maker: Any) -> None:
         "predictions.csv",
         "result.json",
     }
-    fold = {"fold": "1", "seed": "0", "run": "a-1-0 b-1-0", "test_speakers": "s1", "state": "finished", "reason": ""}
+    fold = {"fold": "1", "seed": "0", "run": "a-f1s0 b-f1s0", "test_speakers": "s1", "state": "finished", "reason": ""}
     assert read_csv(found.path / "folds.csv")[1] == fold
     result = json.loads((found.path / "result.json").read_text())
     assert result["labels"] == ["transductive", "speaker_dependent"]
     assert (result["kind"], result["complete"], result["folds"], result["seeds"]) == ("fusion", True, 6, [0])
     assert (result["members"], result["classes"], result["experiment"]) == (["a", "b"], list(CLASSES), None)
-    assert [run.id for run in found.runs[1, 0]] == ["a-1-0", "b-1-0"]
+    assert [run.id for run in found.runs[1, 0]] == ["a-f1s0", "b-f1s0"]
     assert compare([found.name, "a", *maker.places]).systems[0].kind == "fusion"
 
 
@@ -229,7 +229,7 @@ def test_what_can_not_be_fused_is_refused(maker: Any) -> None:
         maker.crossval(name, {0: noisy(maker.spoken, seed, 1.0)})
     fusion = fuse(["a", "b", *maker.places])
     maker.run("run", noisy(maker.spoken, 3, 1.0))
-    maker.crossval("part", {0: noisy(maker.spoken, 3, 1.0)}, folds=4)
+    maker.crossval("part", {0: noisy(maker.spoken, 3, 1.0)}, missing={(4, 0): "failed", (5, 0): "failed"})
     replace(maker, manifest="other").crossval("other", {0: noisy(maker.spoken, 3, 1.0)})
     for name, said in (
         (fusion.name, r"is a fusion; fuse its members \(a, b\)"),
@@ -240,8 +240,8 @@ def test_what_can_not_be_fused_is_refused(maker: Any) -> None:
         with pytest.raises(UserError, match=said):
             fuse(["a", name, *maker.places])
     recorded = len(looks(maker.root / "runs"))
-    (maker.root / "runs" / "b-2-0" / "predictions.csv").unlink()
-    with pytest.raises(UserError, match=r"b-2-0 is gone"):
+    (maker.root / "runs" / "b-f2s0" / "predictions.csv").unlink()
+    with pytest.raises(UserError, match=r"b-f2s0 is gone"):
         fuse(["a", "b", *maker.places])
     assert len(looks(maker.root / "runs")) == recorded
 

@@ -117,7 +117,7 @@ def test_last_epoch_stands_beside_the_chosen_one_and_selection_on_test_is_labell
 
 
 def test_labels_and_missing_folds_are_badges_with_reasons(shelf: Shelf) -> None:
-    study = Study(labels=["speaker_dependent"], shared=["s00", "s03"], missing={(2, 0): "out of memory in epoch 4"})
+    study = Study(labels=["speaker_dependent"], shared=["s0", "s3"], missing={(2, 0): "out of memory in epoch 4"})
     shelf.crossval(study)
     page = written(shelf, study.name)
     text = Outline(page).text
@@ -134,7 +134,7 @@ def test_seeds_of_one_fold_share_a_line_of_the_split(shelf: Shelf) -> None:
     shelf.crossval(study)
     text = Outline(written(shelf, study.name)).text
     # 3 classes of 6, 7 and 8 takes are 21 utterances a speaker; two of four speakers train.
-    assert "0 0 7 42 of 2 speakers s02 s03 21 of 1 speaker s01 21 of 1 speaker s00" in text
+    assert "0 0 7 42 of 2 speakers s2 s3 21 of 1 speaker s1 21 of 1 speaker s0" in text
     assert "4 splits" in text
 
 
@@ -287,6 +287,6 @@ def test_bad_words_are_refused(shelf: Shelf, monkeypatch: pytest.MonkeyPatch, wo
 
 
 def test_a_run_whose_test_part_was_not_scored_is_refused(shelf: Shelf) -> None:
-    shelf.run_folder(Study(), (0, 0), "unscored")
+    shelf.run(Study(name="unscored"), scored=False)
     with pytest.raises(UserError, match="ser evaluate unscored"):
         report(["unscored", *shelf.places])

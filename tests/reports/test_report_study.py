@@ -18,7 +18,7 @@ from ser_lightning.sweeps.settings import StudySettings
 from ser_lightning.sweeps.study import StudyFolder, open_study
 
 from ..needs import CHROMIUM, no_chromium
-from .conftest import FOLDERS, Shelf, Study
+from .conftest import Shelf, Study
 
 FINE = [{"n_fft": n, "hop": n // 2} for n in (400, 512, 640)]
 SPACE = {
@@ -57,7 +57,7 @@ def search(root: Path, name: str, trials: int = 12, objectives: dict[str, str] =
 
 
 def write(root: Path, *names: str) -> Path:
-    folders = (f"{kind}_dir={root / folder}" for kind, folder in FOLDERS.items())
+    folders = Shelf(root).places
     return report([*names, *folders, f"studies_dir={root / 'studies'}", f"out={root / 'report.html'}"])
 
 
