@@ -2,17 +2,23 @@
 
 import csv
 import os
+import shutil
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 import soundfile
 
 import ser_lightning  # noqa: F401  first: it sets how threads wait, which torch reads when it loads
+from ser_lightning.config.compose import compose
 
 from . import needs
+
+if TYPE_CHECKING:
+    from ser_lightning.runs.folder import RunFolder
 
 SPEAKERS, CLASSES, TAKES = 6, ("high", "low"), 3
 
@@ -20,8 +26,9 @@ SPEAKERS, CLASSES, TAKES = 6, ("high", "low"), 3
 # a test says `@pytest.mark.threads(N)`.
 THREADS = "OMP_NUM_THREADS"
 os.environ[THREADS] = "1"
+os.environ.pop("COLUMNS", None)  # a width that pytest-xdist would hand on, and that no test could change
 
-MADE_ONCE = ("_session_cluster", "own_postgres", "installed", "_requeued")
+MADE_ONCE = ("_session_cluster", "own_postgres", "installed", "_requeued", "_whole")
 """Fixtures that take seconds: tests that use one run in one of pytest-xdist's workers, and begin before the others."""
 
 
@@ -82,12 +89,10 @@ def tiny_corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "corpus.csv"
 
 
-@pytest.fixture
-def tiny(tiny_corpus: Path, tmp_path: Path) -> list[str]:
-    """Overrides for a training that takes a second: the tiny corpus, a small model, folders under tmp_path."""
+def words_of(corpus: Path, folder: Path) -> list[str]:
     return [
         "corpus=table",
-        f"corpus.root={tiny_corpus}",
+        f"corpus.root={corpus}",
         "corpus.classes=[high,low]",
         "corpus.labels={high: high, low: low}",
         "split.validation=1",
@@ -97,6 +102,39 @@ def tiny(tiny_corpus: Path, tmp_path: Path) -> list[str]:
         "training.max_epochs=3",
         "training.batch_size=8",
         "tracking.mode=off",
-        f"runs_dir={tmp_path / 'runs'}",
-        f"cache_dir={tiny_corpus.parent / 'cache'}",
+        f"runs_dir={folder / 'runs'}",
+        f"cache_dir={corpus.parent / 'cache'}",
     ]
+
+
+@pytest.fixture
+def tiny(tiny_corpus: Path, tmp_path: Path) -> list[str]:
+    """Overrides for a training that takes a second: the tiny corpus, a small model, folders under tmp_path."""
+    return words_of(tiny_corpus, tmp_path)
+
+
+@pytest.fixture(scope="session")
+def _trained(tiny_corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with `runs`, which hold the finished training of `tiny`."""
+    from ser_lightning.runs.train import train  # which loads torch
+
+    home = tmp_path_factory.mktemp("trained")
+    train(compose(words_of(tiny_corpus, home)).config)
+    return home
+
+
+@pytest.fixture
+def trained(_trained: Path, tmp_path: Path) -> "RunFolder":
+    """The finished training of `tiny`: trained once, and copied to where `tiny` would have it."""
+    from ser_lightning.runs.folder import RunFolder
+
+    copied(_trained, tmp_path)
+    (run,) = (tmp_path / "runs").glob("table-*")
+    return RunFolder(run)
+
+
+def copied(home: Path, to: Path) -> None:
+    """Copy what was made in one folder to another, as if it had been made there."""
+    shutil.copytree(home, to, symlinks=True, dirs_exist_ok=True)
+    for path in to.rglob("config.yaml"):
+        path.write_text(path.read_text(encoding="utf-8").replace(str(home), str(to)), encoding="utf-8")

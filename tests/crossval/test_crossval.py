@@ -24,20 +24,45 @@ from ser_lightning.evaluation.predictions import Predictions
 from ser_lightning.files import read_csv
 from ser_lightning.runs.folder import RunFolder
 
+from ..conftest import copied, words_of
 from ..processes import alive, with_descendants
 from ..waiting import until
 
 
-@pytest.fixture
-def words(tiny: list[str]) -> list[str]:
-    """Three folds over the tiny corpus's six speakers."""
+def three_folds(tiny: list[str]) -> list[str]:
+    """Over the tiny corpus's six speakers."""
     kept = [word for word in tiny if not word.startswith("split.")]
     return [*kept, "split=kfold", "split.k=3", "training.max_epochs=2"]
 
 
+def settings_in(folder: Path) -> Settings:
+    return Settings(jobs=2, crossval_dir=str(folder / "crossval"))
+
+
+@pytest.fixture
+def words(tiny: list[str]) -> list[str]:
+    return three_folds(tiny)
+
+
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
-    return Settings(jobs=2, crossval_dir=str(tmp_path / "crossval"))
+    return settings_in(tmp_path)
+
+
+@pytest.fixture(scope="module")
+def _whole(tiny_corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the finished cross-validation of `words`, and its runs."""
+    home = tmp_path_factory.mktemp("whole")
+    crossval(compose(three_folds(words_of(tiny_corpus, home))).config, settings_in(home))
+    return home
+
+
+@pytest.fixture
+def whole(_whole: Path, tmp_path: Path) -> CrossvalFolder:
+    """The finished cross-validation of `words`: run once, and copied to where `words` and `settings` would have it."""
+    copied(_whole, tmp_path)
+    (folder,) = (tmp_path / "crossval").iterdir()
+    return CrossvalFolder(folder)
 
 
 def run_folders(folder: CrossvalFolder, words: list[str]) -> list[RunFolder]:
@@ -46,9 +71,9 @@ def run_folders(folder: CrossvalFolder, words: list[str]) -> list[RunFolder]:
 
 
 def test_every_utterance_is_tested_once_and_the_figures_are_those_of_the_pooled_rows(
-    words: list[str], settings: Settings
+    words: list[str], whole: CrossvalFolder
 ) -> None:
-    folder = crossval(compose(words).config, settings)
+    folder = whole
     result, pooled = folder.read_result(), Pooled.read(folder.predictions)
     assert (result["complete"], result["missing"], result["folds"], result["seeds"]) == (True, [], 3, [0])
     assert len(set(pooled.rows.ids)) == len(pooled.rows.ids) == 36
@@ -83,9 +108,9 @@ def test_seeds_and_folds_are_kept_apart_and_selection_on_test_is_labelled(words:
 
 
 def test_a_second_start_does_nothing_and_other_settings_are_another(
-    words: list[str], settings: Settings, capsys: pytest.CaptureFixture[str]
+    words: list[str], settings: Settings, whole: CrossvalFolder, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    first = crossval(compose(words).config, settings)
+    first = whole
     made = [path for path in first.path.iterdir() if path not in (first.log, first.lock)]
     stamps = [path.stat().st_mtime_ns for path in made]
     assert crossval(compose(words).config, settings).path == first.path
@@ -95,8 +120,10 @@ def test_a_second_start_does_nothing_and_other_settings_are_another(
     assert other.id != first.id
 
 
-def test_a_removed_result_is_pooled_again_without_training(words: list[str], settings: Settings) -> None:
-    first = crossval(compose(words).config, settings)
+def test_a_removed_result_is_pooled_again_without_training(
+    words: list[str], settings: Settings, whole: CrossvalFolder
+) -> None:
+    first = whole
     before, runs = first.read_result(), run_folders(first, words)
     stamps = [run.metrics.stat().st_mtime_ns for run in runs]
     shutil.rmtree(first.path)
@@ -129,10 +156,9 @@ def test_kill_9_twice_then_all_is_as_without(words: list[str], settings: Setting
 
 
 def test_a_fold_that_dies_is_reported_and_leaves_the_others(
-    words: list[str], settings: Settings, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    words: list[str], settings: Settings, whole: CrossvalFolder, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """One fold's run folder is locked away: its child fails; mended, the same command trains only that one."""
-    whole = crossval(compose(words).config, settings)
     broken = run_folders(whole, words)[1]
     before = whole.read_result()
     shutil.rmtree(broken.path)
@@ -294,10 +320,8 @@ def test_the_verb_prints_the_figures(words: list[str], tmp_path: Path, capsys: p
 
 
 def test_folds_run_apart_are_gathered_to_what_one_process_gets(
-    words: list[str], settings: Settings, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    words: list[str], whole: CrossvalFolder, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    config = compose(words).config
-    whole = crossval(config, settings)
     apart = [word for word in words if not word.startswith("runs_dir=")] + [f"runs_dir={tmp_path}/apart"]
     into = f"crossval_dir={tmp_path}/gathered"
     for fold in (2, 0):

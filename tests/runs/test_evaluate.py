@@ -21,8 +21,8 @@ from ser_lightning.runs.vault import FILE as LOOKS
 
 
 @pytest.fixture
-def run(tiny: list[str]) -> RunFolder:
-    return train(compose(tiny).config)
+def run(trained: RunFolder) -> RunFolder:
+    return trained
 
 
 def test_test_rows_and_figures_are_added_and_validation_stays(run: RunFolder) -> None:

@@ -6,16 +6,14 @@ from pathlib import Path
 import pytest
 
 from ser_lightning.cli import main
-from ser_lightning.config.compose import compose
 from ser_lightning.runs.folder import RunFolder
 from ser_lightning.runs.lock import owned
 from ser_lightning.runs.manage import state
-from ser_lightning.runs.train import train
 
 
 @pytest.fixture
-def run(tiny: list[str]) -> RunFolder:
-    return train(compose(tiny).config)
+def run(trained: RunFolder) -> RunFolder:
+    return trained
 
 
 def said(capsys: pytest.CaptureFixture[str]) -> str:

@@ -35,8 +35,8 @@ def weights(run: RunFolder) -> dict[str, torch.Tensor]:
 
 
 @pytest.fixture
-def run(tiny: list[str]) -> RunFolder:
-    return train(compose(tiny).config)
+def run(trained: RunFolder) -> RunFolder:
+    return trained
 
 
 def test_what_a_run_leaves(run: RunFolder) -> None:

@@ -95,7 +95,7 @@ def test_tasks_that_are_not_the_ranks_are_refused_at_once(cluster: Cluster, tmp_
 @pytest.mark.slow
 @pytest.mark.timeout(1600)
 def test_a_true_time_limit_is_outlived(cluster: Cluster, tmp_path: Path, tiny: list[str]) -> None:
-    """Limits are whole minutes, and SLURM warns half a minute ahead; 70 epochs of a second each are too many for one."""
+    """Limits are whole minutes, and SLURM warns half a minute ahead: too short for 70 epochs of a second each."""
     given = [*words(tiny), "training.max_epochs=70", "training.batch_size=64"]
     job = slowly(cluster, tmp_path, given, "--time=1", "--signal=USR1@30")
     (record,) = cluster.wait(job, timeout=1500)
