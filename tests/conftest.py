@@ -1,7 +1,15 @@
 """What tests share: threads, groups, what this machine lacks, and a tiny corpus that a model learns in seconds."""
 
-import csv
 import os
+
+# Tests run several at a time, and so do the processes that they start: one thread each, whatever is set outside, unless
+# a test says `@pytest.mark.threads(N)`. Both are read by what is imported below.
+THREADS = "OMP_NUM_THREADS"
+os.environ[THREADS] = "1"
+os.environ.pop("COLUMNS", None)  # a width that pytest-xdist hands on, and that no test could change
+
+import csv
+import gc
 import shutil
 import sys
 from collections.abc import Iterator, Sequence
@@ -22,11 +30,6 @@ if TYPE_CHECKING:
 
 SPEAKERS, CLASSES, TAKES = 6, ("high", "low"), 3
 
-# Tests run several at a time, and so do the processes that they start: one thread each, whatever is set outside, unless
-# a test says `@pytest.mark.threads(N)`.
-THREADS = "OMP_NUM_THREADS"
-os.environ[THREADS] = "1"
-os.environ.pop("COLUMNS", None)  # a width that pytest-xdist would hand on, and that no test could change
 
 MADE_ONCE = ("_session_cluster", "own_postgres", "installed", "_requeued", "_whole")
 """Fixtures that take seconds: tests that use one run in one of pytest-xdist's workers, and begin before the others."""
@@ -50,6 +53,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: item.get_closest_marker("xdist_group") is None)
 
 
+def pytest_collection_finish() -> None:
+    """What was imported stays: the collector need not go through it again and again."""
+    gc.collect()
+    gc.freeze()
+
+
 @pytest.fixture(autouse=True)
 def own_threads(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """A test, and each process that it starts, computes with the threads that it says: one, unless it is marked."""
@@ -68,6 +77,15 @@ def real_speech() -> Path:
     if reason := needs.no_speech():
         pytest.skip(reason)
     return needs.SHARED / "data"
+
+
+@pytest.fixture(scope="session")
+def speech_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Scans and features of real speech, which all tests of a run share, in whichever of pytest-xdist's workers."""
+    base = tmp_path_factory.getbasetemp()
+    shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+    (shared / "speech_cache").mkdir(exist_ok=True)
+    return shared / "speech_cache"
 
 
 @pytest.fixture(scope="session")

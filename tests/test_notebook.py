@@ -27,7 +27,7 @@ def test_it_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv(name, str(tmp_path / "jupyter"))
     notebook = nbformat.read(TUTORIAL, as_version=4)
     place = {"metadata": {"path": str(tmp_path)}}
-    NotebookClient(notebook, timeout=120, kernel_name="python3", resources=place).execute()
+    NotebookClient(notebook, kernel_name="python3", resources=place).execute()
     shown = [output for cell in cells(notebook) for output in cell.outputs]
     assert sum("image/png" in output.get("data", {}) for output in shown) == 2
     (run,) = (tmp_path / "runs").glob("demo-mfcc_lstm-*")

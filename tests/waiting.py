@@ -6,7 +6,7 @@ from typing import TypeVar
 
 T = TypeVar("T")
 
-LONGEST = 150.0
+LONGEST = 400.0
 """Seconds: a guard against hanging, ten times what the slowest start of a training takes beside other tests."""
 
 

@@ -45,7 +45,7 @@ store = FeatureStore(Path(sys.argv[1]))
     command = [sys.executable, "-c", prelude + code, *map(str, arguments)]
     # One thread: a process that forks after torch has started OpenMP's threads leaves a child that waits for them.
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
-    return subprocess.run(command, capture_output=True, text=True, check=False, env=environment, timeout=120)
+    return subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
 
 
 def test_what_is_added_is_read_back(tmp_path: Path) -> None:

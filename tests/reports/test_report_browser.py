@@ -28,7 +28,7 @@ def chromium(page: Path, *options: str) -> subprocess.CompletedProcess[str]:
     fixed = ("--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", "--enable-logging=stderr")
     profile = f"--user-data-dir={page.parent / 'profile'}"
     command = [CHROMIUM, *fixed, profile, *options, page.as_uri()]
-    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
+    return subprocess.run(command, capture_output=True, text=True, check=True)
 
 
 def screenshot(page: Path, name: str, *options: str) -> np.ndarray:

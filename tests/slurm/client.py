@@ -34,7 +34,7 @@ class Client:
         """What a command says, `text` being its input; RefusedError if it ends with an error."""
         command = [str(word) for word in words]
         ended = subprocess.run(
-            command, input=text, cwd=cwd, env=self.env | env, capture_output=True, text=True, timeout=60
+            command, input=text, cwd=cwd, env=self.env | env, capture_output=True, text=True, timeout=LONGEST
         )
         if ended.returncode != 0:
             raise RefusedError(f"{' '.join(command)}: {ended.stderr.strip()}")

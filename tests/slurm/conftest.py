@@ -1,4 +1,4 @@
-"""A SLURM cluster for the tests of this folder, started once, and disks that fill."""
+"""A SLURM cluster for the tests of this folder, one in each worker of pytest-xdist that runs any; disks that fill."""
 
 import subprocess
 from collections.abc import Callable, Iterator
@@ -36,10 +36,10 @@ def small_disk(tmp_path: Path) -> Iterator[Callable[[int], Path]]:
 def _mounted(at: Path, megabytes: int) -> Iterator[Path]:
     at.mkdir()
     mount = ["mount", "-t", "tmpfs", "-o", f"size={megabytes}m", "small_disk", str(at)]
-    if (done := subprocess.run(mount, capture_output=True, text=True, timeout=30)).returncode:
+    if (done := subprocess.run(mount, capture_output=True, text=True)).returncode:
         pytest.skip(f"no disk can be mounted here ({done.stderr.strip()})")
     try:
         yield at
     finally:
         # Lazily: a process that was just killed may hold it for a moment.
-        subprocess.run(["umount", "--lazy", str(at)], check=True, timeout=30)
+        subprocess.run(["umount", "--lazy", str(at)], check=True)

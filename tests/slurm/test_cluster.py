@@ -15,6 +15,9 @@ from .client import RefusedError
 from .cluster import Cluster, missing
 from .configuration import GPUS, NODES
 
+# Of SLURM and of this cluster alone; with `ser` in the job every run has the files beside this.
+pytestmark = pytest.mark.slow
+
 # A task that writes what happens to it to $LOG; the second run of its job ends at once.
 TASK = """#!/bin/bash
 say() { echo "$1 ${SLURM_RESTART_COUNT:-first} $SLURM_PROCID" >> "$LOG"; }
@@ -107,7 +110,6 @@ def test_a_signal_reaches_every_task_and_not_the_script(cluster: Cluster, task: 
     assert cluster.wait(job)[0]["JobState"] == "COMPLETED"
 
 
-@pytest.mark.slow  # in every run with `ser` in the job: the files beside this
 def test_a_job_can_requeue_itself(cluster: Cluster, tmp_path: Path) -> None:
     script = (
         '#!/bin/bash\necho start:${SLURM_RESTART_COUNT-first}\n[ -n "$SLURM_RESTART_COUNT" ] && exit\n'
@@ -128,7 +130,6 @@ def test_cancelled_tasks_get_sigterm_and_time(cluster: Cluster, task: Callable[.
     assert "saved first 0" in log.read_text()
 
 
-@pytest.mark.slow  # in every run with `ser` in the job: the files beside this
 def test_the_job_of_a_dead_node_starts_again_on_another(cluster: Cluster, task: Callable[..., str], log: Path) -> None:
     job = task()
     first = cluster.job(job)["NodeList"]
@@ -142,7 +143,6 @@ def test_the_job_of_a_dead_node_starts_again_on_another(cluster: Cluster, task: 
     assert cluster.wait(cluster.submit("-w", first, "-o", "/dev/null", "--wrap", "true"))[0]["JobState"] == "COMPLETED"
 
 
-@pytest.mark.slow
 def test_jobs_outlive_a_restart_of_the_controller(cluster: Cluster, task: Callable[..., str], log: Path) -> None:
     job = task()
     waits = cluster.submit(f"--dependency=afterok:{job}", "-o", "/dev/null", "--wrap", "true")
@@ -161,7 +161,6 @@ def pre_empt(cluster: Cluster, job: str) -> None:
     cluster.submit("-p", "urgent", "--exclusive", "-w", node, "-o", "/dev/null", "--wrap", "true")
 
 
-@pytest.mark.slow  # in every run with `ser` in the job: the files beside this
 def test_a_pre_empted_job_gets_sigterm_and_starts_again(cluster: Cluster, task: Callable[..., str], log: Path) -> None:
     job = task(then="sleep 1; say saved; exit")
     pre_empt(cluster, job)
@@ -171,7 +170,6 @@ def test_a_pre_empted_job_gets_sigterm_and_starts_again(cluster: Cluster, task: 
     assert [line for line in lines if "TERM" not in line] == ["saved first 0", "up 1 0", "up first 0"]
 
 
-@pytest.mark.slow
 def test_a_job_that_ends_in_its_grace_time_has_ended(cluster: Cluster, task: Callable[..., str], log: Path) -> None:
     ends = task("-p", "grace")
     pre_empt(cluster, ends)

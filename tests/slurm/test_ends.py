@@ -11,9 +11,9 @@ from ser_lightning.training.history import read_history
 
 from ..waiting import until
 from .cluster import Cluster
-from .jobs import ser, words
+from .jobs import resting, ser, words
 
-EPOCHS = 150
+EPOCHS = 30
 
 
 def epochs(folder: Path) -> list[float | None]:
@@ -23,7 +23,7 @@ def epochs(folder: Path) -> list[float | None]:
 
 def training(cluster: Cluster, folder: Path, tiny: list[str], *options: str, tracking: str = "off") -> str:
     """A job that trains, after its first epochs."""
-    given = [*words(tiny), f"tracking.mode={tracking}", f"training.max_epochs={EPOCHS}", "training.batch_size=2"]
+    given = [*resting(tiny, EPOCHS), f"tracking.mode={tracking}"]
     job = ser(cluster, folder, *options, verb="train", words=given)
     until(lambda: bool(list(folder.glob("runs/*/metrics.csv"))), "a first epoch")
     return job
@@ -45,6 +45,7 @@ def goes_on(cluster: Cluster, folder: Path, job: str) -> None:
     assert "is requeued" not in said  # by itself: SLURM does it
 
 
+@pytest.mark.slow  # in every run with a grace time, which is harder
 def test_a_pre_empted_training_goes_on(cluster: Cluster, tmp_path: Path, tiny: list[str]) -> None:
     job = training(cluster, tmp_path, tiny)
     pre_empt(cluster, job)
@@ -105,7 +106,6 @@ def test_a_true_time_limit_is_outlived(cluster: Cluster, tmp_path: Path, tiny: l
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(900)
 def test_without_progress_a_job_stops_and_says_so(cluster: Cluster, tmp_path: Path, tiny: list[str]) -> None:
     given = [*words(tiny), "training.max_epochs=2", "training.batch_size=1"]
     job = slowly(cluster, tmp_path, given)

@@ -11,6 +11,7 @@ from ser_lightning.cli import main
 
 from .cluster import Cluster
 
+pytestmark = pytest.mark.xdist_group("second cluster")
 ROOT = Path(__file__).resolve().parents[2]
 SECTION = (ROOT / "README.md").read_text(encoding="utf-8").partition("## On a cluster")[2].partition("\n## ")[0]
 LINES = [line.partition("  #")[0].strip() for line in SECTION.splitlines() if line.startswith("ser ")]
@@ -19,6 +20,7 @@ LINES = [line.partition("  #")[0].strip() for line in SECTION.splitlines() if li
 def test_the_section_from_doctor_to_logs(
     cluster: Cluster,
     real_speech: Path,
+    speech_cache: Path,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
@@ -28,6 +30,7 @@ def test_the_section_from_doctor_to_logs(
         monkeypatch.delenv(name)
     monkeypatch.setenv("SLURM_CONF", str(cluster.settings))
     monkeypatch.chdir(tmp_path)
+    (tmp_path / ".ser_cache").symlink_to(speech_cache)
     doctor, *submits, logs, sync = [shlex.split(line.replace("PATH", str(real_speech / "emodb")))[1:] for line in LINES]
     assert main(doctor) == 0
     capsys.readouterr()

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-import pytest
 import yaml
 from optuna.study import Study
 from optuna.trial import TrialState
@@ -13,9 +12,9 @@ from ser_lightning.sweeps.study import StudyFolder, open_study
 from ..waiting import until
 from .cluster import Cluster
 from .configuration import NODES
-from .jobs import ser, words
+from .jobs import resting, ser
 
-TRIALS, WORKERS = 8, 4
+TRIALS, WORKERS = 6, 4
 
 
 def sweep_file(folder: Path, base: Sequence[str]) -> Path:
@@ -46,9 +45,8 @@ def running(folder: Path) -> int:
     return sum("worker" in trial.user_attrs for trial in trials)
 
 
-@pytest.mark.timeout(400)
 def test_a_study_outlives_its_cluster(cluster: Cluster, tmp_path: Path, tiny: list[str]) -> None:
-    base = [*words(tiny), "training.max_epochs=100", "training.batch_size=2", "pictures=false"]
+    base = [*resting(tiny, 30), "pictures=false"]
     path = sweep_file(tmp_path, base)
     array = ser(cluster, tmp_path, "--array=1-4", "--cpus-per-task=2", verb="sweep", words=[path.name])
     until(lambda: running(tmp_path) >= WORKERS, "a trial for each worker")
@@ -66,11 +64,10 @@ def test_a_study_outlives_its_cluster(cluster: Cluster, tmp_path: Path, tiny: li
     assert len(list(tmp_path.glob("runs/*/result.json"))) == len({str(one.params) for one in trials})
 
 
-@pytest.mark.timeout(400)
 def test_workers_of_one_step_requeue_their_job_once(cluster: Cluster, tmp_path: Path, tiny: list[str]) -> None:
-    base = [*words(tiny), "training.max_epochs=100", "training.batch_size=2", "pictures=false"]
+    base = [*resting(tiny, 16), "pictures=false"]
     path = sweep_file(tmp_path, base)
-    job = ser(cluster, tmp_path, "-n2", verb="sweep", words=[path.name, "study.trials=4"])
+    job = ser(cluster, tmp_path, "-n2", verb="sweep", words=[path.name, "study.trials=3"])
     until(lambda: running(tmp_path) >= 2, "a trial for each worker")
     cluster.signal(job, "USR1")
     cluster.wait_restarted(job)
@@ -79,5 +76,5 @@ def test_workers_of_one_step_requeue_their_job_once(cluster: Cluster, tmp_path: 
     assert (record["JobState"], record["Restarts"]) == ("COMPLETED", "1"), said
     assert said.count(f"job {job} is requeued") == 1
     trials = study(tmp_path).get_trials()
-    assert [(one.number, one.state) for one in trials] == [(n, TrialState.COMPLETE) for n in range(4)]
+    assert [(one.number, one.state) for one in trials] == [(n, TrialState.COMPLETE) for n in range(3)]
     assert not any(one.user_attrs["adoptions"] for one in trials)  # let go in order, which is no death

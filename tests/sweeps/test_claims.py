@@ -79,7 +79,7 @@ def together(processes: list[Process]) -> list[list[str]]:
         process.stdin.flush()
     lines = []
     for process in processes:
-        out, errors = process.communicate(timeout=60)
+        out, errors = process.communicate()
         assert process.returncode == 0, errors
         lines += [line.split() for line in out.splitlines()]
     return lines
@@ -167,7 +167,7 @@ def test_of_many_who_reach_for_a_dead_workers_trial_one_gets_it(join: Join, monk
 
     def all_at_once(*arguments: Any) -> heartbeat.Liveness:
         verdict = judged(*arguments)
-        barrier.wait(timeout=30)
+        barrier.wait()
         return verdict
 
     monkeypatch.setattr(heartbeat, "liveness", all_at_once)

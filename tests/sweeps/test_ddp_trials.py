@@ -28,7 +28,6 @@ def of_these_runs(folder: Path) -> list[str]:
     return found
 
 
-@pytest.mark.timeout(240)
 def test_two_ranks_are_one_trial_and_a_pruned_one_leaves_no_rank(stand: Any) -> None:
     """No UAR is above 1, so the pruner stops every trial that lasts; the first ends before it may."""
     pruner = {"name": "threshold", "lower": 1.5, "n_warmup_steps": 2}

@@ -25,7 +25,6 @@ from .trials import Stand, stand
 
 __all__ = ["stand"]
 
-pytestmark = pytest.mark.timeout(180)
 LATE = {"name": "median", "n_startup_trials": 9}
 """Prunes nothing within the first fold."""
 

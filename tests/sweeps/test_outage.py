@@ -228,7 +228,6 @@ def test_a_proxy_that_hangs_is_not_waited_for_without_end(
 NO_PRUNER = {"name": "none"}
 
 
-@pytest.mark.timeout(120)
 def test_a_worker_outlives_its_database(stand: Any, own_postgres: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """The server vanishes while a trial trains: the training gets on, its heartbeat goes on, and nothing is lost."""
     told = StringIO()
@@ -287,7 +286,6 @@ def was_let_go(stand: Any, name: str) -> bool:
     return bool(told["left"]) and len(list(stand.folder.glob("runs/*/checkpoints/last.ckpt"))) == 1
 
 
-@pytest.mark.timeout(120)
 def test_a_worker_whose_database_stays_away_lets_its_trials_go(
     stand: Any, own_postgres: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -297,7 +295,6 @@ def test_a_worker_whose_database_stays_away_lets_its_trials_go(
     assert was_let_go(stand, "away")
 
 
-@pytest.mark.timeout(120)
 def test_a_worker_can_be_stopped_while_its_database_is_away(stand: Any, own_postgres: str) -> None:
     def ask() -> None:
         os.kill(os.getpid(), signal.SIGTERM)

@@ -42,7 +42,6 @@ def logged_once(run: Run, folder: RunFolder) -> None:
     assert (run.lost, run.step_metrics["*"]) == ([], "epoch")
 
 
-@pytest.mark.timeout(150)
 def test_two_ranks_are_one_run(recorder: Recorder, words: list[str]) -> None:
     folder = train(compose([*words, "training.devices=2", "training.accelerator=cpu"]).config)
     run = recorder.store.only
@@ -54,7 +53,6 @@ def test_two_ranks_are_one_run(recorder: Recorder, words: list[str]) -> None:
     assert run.summary["final/validation/uar"] == folder.read_result()["validation"]["uar"]
 
 
-@pytest.mark.timeout(180)
 def test_folds_and_their_summary_are_one_group(recorder: Recorder, words: list[str], tmp_path: Path) -> None:
     words = [word for word in words if not word.startswith("split.")]
     config = compose([*words, "split=kfold", "split.k=3", "training.max_epochs=2"]).config
@@ -76,7 +74,6 @@ def test_folds_and_their_summary_are_one_group(recorder: Recorder, words: list[s
     )
 
 
-@pytest.mark.timeout(180)
 def test_trials_that_ended_and_that_were_pruned_and_their_study_are_one_group(
     recorder: Recorder, words: list[str], tmp_path: Path
 ) -> None:

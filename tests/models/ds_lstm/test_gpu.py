@@ -24,7 +24,7 @@ def test_kernels_under_the_interpreter_or_on_a_gpu() -> None:
     checks = Path(__file__).with_name("gpu_checks.py")
     interpreter = {} if torch.cuda.is_available() else {"TRITON_INTERPRET": "1"}
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(checks)]
-    done = subprocess.run(command, env={**os.environ, **interpreter}, capture_output=True, text=True, timeout=170)
+    done = subprocess.run(command, env={**os.environ, **interpreter}, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
 
 

@@ -16,9 +16,10 @@ from ser_lightning.models.stream import StreamShape
 
 SEGFAULT, NAN, HUNGRY, HANGING = 1.0, 2.0, 3.0, 4.0
 """From HANGING on: each such value waits once, in its second epoch, until it is killed."""
-UNSUITED, UNMADE, WIDE, UNLABELLED, OUTLASTING = -1.0, -2.0, -3.0, -4.0, -5.0
+UNSUITED, UNMADE, WIDE, UNLABELLED, OUTLASTING, SLOW = -1.0, -2.0, -3.0, -4.0, -5.0, -6.0
 """Refused and failing as it is made; failing in training with words of its own, and with those of any; waiting in its
-first step until two have failed so."""
+first step until two have failed so; resting in each step, so that there is time to do something to it."""
+REST = 0.02
 MIB = 2**20
 
 
@@ -72,6 +73,8 @@ class Erratic(nn.Module):
         elif self.mood == OUTLASTING:
             while len(list(Path(self.notes).glob("unlabelled*"))) < 2:
                 time.sleep(0.02)
+        elif self.mood == SLOW:
+            time.sleep(REST)
         elif self.mood == SEGFAULT:
             ctypes.string_at(0)
         elif self.mood == HUNGRY:
