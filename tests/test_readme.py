@@ -30,12 +30,12 @@ def test_make_targets_are_there(target: str) -> None:
 
 @pytest.fixture
 def place(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, real_speech: Path, speech_cache: Path, tiny_corpus: Path
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, few_speakers: Path, speech_cache: Path, tiny_corpus: Path
 ) -> dict[str, str]:
     """Stands in a folder where features of real speech may be; what the README's capitals mean there."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / ".ser_cache").symlink_to(speech_cache)
-    return {"PATH": str(real_speech / "emodb"), "my.csv": str(tiny_corpus), "[angry,calm]": "[high,low]"}
+    return {"PATH": str(few_speakers), "my.csv": str(tiny_corpus), "[angry,calm]": "[high,low]"}
 
 
 ELSEWHERE = (

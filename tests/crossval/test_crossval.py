@@ -132,17 +132,16 @@ def test_a_removed_result_is_pooled_again_without_training(
     assert [run.metrics.stat().st_mtime_ns for run in runs] == stamps
 
 
-def test_kill_9_twice_then_all_is_as_without(words: list[str], settings: Settings, tmp_path: Path) -> None:
+def test_kill_9_then_all_is_as_without(words: list[str], settings: Settings, tmp_path: Path) -> None:
     """Killed while folds run: started again, what had finished is not redone and the figures are the same."""
     long = [*words, "training.max_epochs=12", f"runs_dir={tmp_path / 'killed'}"]
     command = [sys.executable, "-m", "ser_lightning", "crossval", *long, "jobs=2", f"crossval_dir={tmp_path / 'kcv'}"]
-    for finished in (1, 2):
-        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        until(lambda n=finished: len(list((tmp_path / "killed").glob("*/result.json"))) >= n, "a finished fold")
-        family = with_descendants({process.pid})
-        process.send_signal(signal.SIGKILL)
-        assert process.wait() == -signal.SIGKILL
-        until(lambda pids=family: not pids & alive().keys(), "an end of the folds that ran")
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    until(lambda: list((tmp_path / "killed").glob("*/result.json")), "a finished fold")
+    family = with_descendants({process.pid})
+    process.send_signal(signal.SIGKILL)
+    assert process.wait() == -signal.SIGKILL
+    until(lambda: not family & alive().keys(), "an end of the folds that ran")
     done = {path: path.stat().st_mtime_ns for path in (tmp_path / "killed").glob("*/metrics.csv")}
     finished_runs = {path.parent for path in (tmp_path / "killed").glob("*/result.json")}
     subprocess.run(command, check=True, capture_output=True)

@@ -19,7 +19,7 @@ LINES = [line.partition("  #")[0].strip() for line in SECTION.splitlines() if li
 
 def test_the_section_from_doctor_to_logs(
     cluster: Cluster,
-    real_speech: Path,
+    few_speakers: Path,
     speech_cache: Path,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -31,7 +31,7 @@ def test_the_section_from_doctor_to_logs(
     monkeypatch.setenv("SLURM_CONF", str(cluster.settings))
     monkeypatch.chdir(tmp_path)
     (tmp_path / ".ser_cache").symlink_to(speech_cache)
-    doctor, *submits, logs, sync = [shlex.split(line.replace("PATH", str(real_speech / "emodb")))[1:] for line in LINES]
+    doctor, *submits, logs, sync = [shlex.split(line.replace("PATH", str(few_speakers)))[1:] for line in LINES]
     assert main(doctor) == 0
     capsys.readouterr()
     monkeypatch.setattr("ser_lightning.cluster.doctor.refuse", lambda *_: None)  # it was asked a moment ago

@@ -87,6 +87,7 @@ def test_features_then_a_training(cluster: Cluster, place: Path, words: list[str
     assert [cluster.job(job)["Requeue"] for job in (features, train)] == ["1", "1"]
 
 
+@pytest.mark.slow
 def test_one_training_over_two_nodes(cluster: Cluster, place: Path, words: list[str]) -> None:
     """Of two nodes times two ranks, as the script has them; all end with one model."""
     job = cluster.submit(SMALL, "slurm/ddp.sbatch", *words, cwd=place)
@@ -97,6 +98,7 @@ def test_one_training_over_two_nodes(cluster: Cluster, place: Path, words: list[
     assert len(set(digests(run.parent))) == 1
 
 
+@pytest.mark.slow
 def test_folds_and_the_job_that_gathers_them(cluster: Cluster, place: Path, folds: list[str]) -> None:
     job = cluster.submit(SMALL, "--array=0-2", "slurm/crossval.sbatch", *folds, cwd=place)
     after = [f"--dependency=afterany:{job}", "--kill-on-invalid-dep=yes", "--output=%x-%j.out"]
@@ -107,6 +109,7 @@ def test_folds_and_the_job_that_gathers_them(cluster: Cluster, place: Path, fold
     assert (place / f"ser-crossval-{job}_1.out").exists()
 
 
+@pytest.mark.slow
 def test_workers_of_an_array_share_a_study(cluster: Cluster, place: Path, sweep_file: Path) -> None:
     job = cluster.submit(SMALL, "--array=1-2", "slurm/sweep.sbatch", sweep_file.name, cwd=place)
     completed(cluster, place, job)

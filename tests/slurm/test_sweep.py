@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+import pytest
 import yaml
 from optuna.study import Study
 from optuna.trial import TrialState
@@ -64,6 +65,7 @@ def test_a_study_outlives_its_cluster(cluster: Cluster, tmp_path: Path, tiny: li
     assert len(list(tmp_path.glob("runs/*/result.json"))) == len({str(one.params) for one in trials})
 
 
+@pytest.mark.slow  # in every run with ranks, in test_ddp.py
 def test_workers_of_one_step_requeue_their_job_once(cluster: Cluster, tmp_path: Path, tiny: list[str]) -> None:
     base = [*resting(tiny, 16), "pictures=false"]
     path = sweep_file(tmp_path, base)

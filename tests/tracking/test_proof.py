@@ -77,10 +77,10 @@ def test_folds_and_their_summary_are_one_group(recorder: Recorder, words: list[s
 def test_trials_that_ended_and_that_were_pruned_and_their_study_are_one_group(
     recorder: Recorder, words: list[str], tmp_path: Path
 ) -> None:
-    epochs = [1, 400, 1, 1, 400, 1, 1, 1]
+    epochs = [1, 400, 1, 1]
     start = [{"training.max_epochs": n, RATE: 0.01 + 0.001 * number} for number, n in enumerate(epochs)]
     tree = {
-        "study": {"name": "s", "trials": 8, "pruner": {"name": "threshold", "lower": 1.5, "n_warmup_steps": 2}},
+        "study": {"name": "s", "trials": 4, "pruner": {"name": "threshold", "lower": 1.5, "n_warmup_steps": 2}},
         "base": [*words, "training.patience=null"],
         "space": {"training.max_epochs": [1, 400], RATE: {"float": [1e-3, 1e-1]}},
         "start": start,
@@ -89,9 +89,9 @@ def test_trials_that_ended_and_that_were_pruned_and_their_study_are_one_group(
     sweep(["s.yaml", "jobs=2"])
     folder, runs = StudyFolder(tmp_path / "studies" / "s"), by_id(recorder)
     (whole,) = [run for run in runs.values() if run.job_type == "summary"]
-    assert (whole.group, whole.summary["trials"], whole.exit_codes) == ("s", {"COMPLETE": 6, "PRUNED": 2}, [0])
+    assert (whole.group, whole.summary["trials"], whole.exit_codes) == ("s", {"COMPLETE": 3, "PRUNED": 1}, [0])
     trials = open_study(folder).trials
-    assert len(runs) == 1 + len(trials) == 9
+    assert len(runs) == 1 + len(trials) == 5
     for trial in trials:
         of = RunFolder(Path(trial.user_attrs["run"]))
         run = runs[of.attempt_id]
