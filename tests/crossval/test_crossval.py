@@ -273,9 +273,10 @@ def _wandb_run(path: Path) -> str:
 
 
 def test_what_a_kill_kept_from_the_dashboard_is_made_up_for(
-    words: list[str], settings: Settings, monkeypatch: pytest.MonkeyPatch
+    words: list[str], settings: Settings, whole: CrossvalFolder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Killed after result.json, before the summary run was logged."""
+    shutil.rmtree(whole.path)  # its runs are there
     logged = [*words, "tracking.mode=offline"]
     with monkeypatch.context() as broken:
         broken.setattr("ser_lightning.crossval.track.tracked", _die)
@@ -290,8 +291,9 @@ def test_what_a_kill_kept_from_the_dashboard_is_made_up_for(
 
 
 def test_what_wandb_lost_is_told_by_the_next_start_and_fails_nothing(
-    words: list[str], settings: Settings, monkeypatch: pytest.MonkeyPatch
+    words: list[str], settings: Settings, whole: CrossvalFolder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    shutil.rmtree(whole.path)  # its runs are there
     config = compose([*words, "tracking.mode=offline"]).config
     with monkeypatch.context() as broken:
         broken.setattr("ser_lightning.crossval.track._log_folds", _broken_pipe)

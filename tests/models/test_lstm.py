@@ -67,7 +67,7 @@ def test_a_model_of_someone_else_s_is_adapted(without: None) -> None:
 
 
 @pytest.mark.skipif(platform.machine() != "x86_64", reason="AVX2 is of x86-64 processors")
-@pytest.mark.parametrize("precision", ["bf16-mixed", "32"])
+@pytest.mark.parametrize("precision", ["bf16-mixed", pytest.param("32", marks=pytest.mark.slow)])
 def test_every_model_trains_where_there_is_avx2_alone(tiny: list[str], precision: str) -> None:
     words = [word for word in tiny if not word.startswith("model")]
     words += ["training.max_epochs=1", f"training.precision={precision}", "pictures=false", "training.accelerator=cpu"]

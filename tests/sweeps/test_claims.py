@@ -113,7 +113,15 @@ def proxy() -> Iterator[str]:
     server.wait()
 
 
-@pytest.mark.parametrize("storage", ["journal", "sqlite", "postgres", "proxy"])
+@pytest.mark.parametrize(
+    "storage",
+    [
+        "journal",
+        pytest.param("sqlite", marks=pytest.mark.slow),
+        "postgres",
+        pytest.param("proxy", marks=pytest.mark.slow),
+    ],
+)
 def test_four_workers_take_each_trial_once(
     storage: str, folder: StudyFolder, small: Small, worker: Callable[[str], Process], request: pytest.FixtureRequest
 ) -> None:

@@ -1,6 +1,7 @@
 """Frozen studies: absolute, written and read back equal, deaf to later edits, and what differs between two."""
 
 import shutil
+from copy import deepcopy
 from dataclasses import replace
 from pathlib import Path
 
@@ -33,21 +34,37 @@ start:
 VALUES = {"model": "ds_lstm", "features.fine": {"n_fft": 800, "hop": 200}, "training.learning_rate": 1e-5}
 
 
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where `one.yaml` is."""
+    folder = tmp_path_factory.mktemp("place")
+    (folder / "one.yaml").write_text(SWEEP)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def _frozen(place: Path) -> Frozen:
+    with pytest.MonkeyPatch.context() as there:
+        there.chdir(place)
+        there.setenv("HOME", "/home/someone")
+        return read_sweep("one.yaml")
+
+
 @pytest.fixture
-def frozen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Frozen:
-    monkeypatch.chdir(tmp_path)
+def frozen(_frozen: Frozen, place: Path, monkeypatch: pytest.MonkeyPatch) -> Frozen:
+    """`one.yaml` as it was read, where it was read."""
+    monkeypatch.chdir(place)
     monkeypatch.setenv("HOME", "/home/someone")
-    Path("one.yaml").write_text(SWEEP)
-    return read_sweep("one.yaml")
+    return deepcopy(_frozen)
 
 
-def test_relative_paths_are_made_absolute(frozen: Frozen, tmp_path: Path) -> None:
+def test_relative_paths_are_made_absolute(frozen: Frozen, place: Path) -> None:
     base = frozen.base
     assert base["corpus"]["root"] == "/home/someone/speech"
-    assert base["runs_dir"] == str(tmp_path / "runs") and base["cache_dir"] == str(tmp_path / ".ser_cache")
-    assert base["split"]["file"] == str(tmp_path / "parts.csv")
+    assert base["runs_dir"] == str(place / "runs") and base["cache_dir"] == str(place / ".ser_cache")
+    assert base["split"]["file"] == str(place / "parts.csv")
     assert base["scratch_dir"] is None
-    for written, expected in [("fast", str(tmp_path / "fast")), ("$TMPDIR", "$TMPDIR"), ("~/fast", "~/fast")]:
+    for written, expected in [("fast", str(place / "fast")), ("$TMPDIR", "$TMPDIR"), ("~/fast", "~/fast")]:
         assert read_sweep("one.yaml", [f"scratch_dir={written}"]).base["scratch_dir"] == expected
 
 
@@ -62,7 +79,7 @@ def test_a_study_reads_back_equal_and_as_plain_yaml(frozen: Frozen, tmp_path: Pa
     assert list(path.parent.iterdir()) == [path]
 
 
-def test_a_trial_is_the_base_with_its_values(frozen: Frozen, tmp_path: Path) -> None:
+def test_a_trial_is_the_base_with_its_values(frozen: Frozen, place: Path) -> None:
     config = frozen.config(VALUES, 12)
     expected = compose(
         [
@@ -72,9 +89,9 @@ def test_a_trial_is_the_base_with_its_values(frozen: Frozen, tmp_path: Path) -> 
             "features.fine.hop=200",
             "training.learning_rate=1e-5",
             "corpus.root=/home/someone/speech",
-            f"split.file={tmp_path / 'parts.csv'}",
-            f"runs_dir={tmp_path / 'runs'}",
-            f"cache_dir={tmp_path / '.ser_cache'}",
+            f"split.file={place / 'parts.csv'}",
+            f"runs_dir={place / 'runs'}",
+            f"cache_dir={place / '.ser_cache'}",
             "tracking.group=one",
             "tracking.job_type=trial",
             "tracking.name=one trial 12",

@@ -40,7 +40,7 @@ def _assert_near(results: list[Tensor], expected: list[Tensor], tolerance: float
         assert error <= tolerance, f"{name}: relative error {error:.2e}"
 
 
-@pytest.mark.parametrize("dtype", TOLERANCE, ids=str)
+@pytest.mark.parametrize("dtype", TOLERANCE if GPU else list(TOLERANCE)[:2], ids=str)
 @pytest.mark.parametrize(("batch", "steps", "hidden"), SHAPES + LARGE)
 def test_agrees_with_the_float64_reference(batch: int, steps: int, hidden: int, dtype: torch.dtype) -> None:
     inputs = _inputs(batch, steps, hidden, dtype)
