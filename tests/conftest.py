@@ -31,13 +31,13 @@ if TYPE_CHECKING:
 SPEAKERS, CLASSES, TAKES = 6, ("high", "low"), 3
 
 
-MADE_ONCE = ("_session_cluster", "own_postgres", "installed", "_requeued", "_whole")
+MADE_ONCE = ("_session_cluster", "own_postgres", "installed", "_requeued", "_whole", "_frozen", "searched", "killed")
 """Fixtures that take seconds: tests that use one run in one of pytest-xdist's workers, and begin before the others."""
 
 
 def pytest_xdist_auto_num_workers() -> int:
-    """For `-n auto`: one more than there are cores, as some of what a test takes is waiting."""
-    return 1 + (len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
+    """For `-n auto`: two more than there are cores, as some of what a test takes is waiting."""
+    return 2 + (len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
 
 
 def pytest_report_header() -> Sequence[str]:

@@ -234,6 +234,7 @@ def test_folds_of_the_random_split_mark_the_result(words: list[str], settings: S
     assert crossval(compose(random).config, settings).read_result()["labels"] == ["speaker_dependent"]
 
 
+@pytest.mark.slow  # in every run online: tests/tracking/test_proof.py
 def test_folds_and_summary_are_one_group_in_wandb(words: list[str], settings: Settings) -> None:
     """Offline files: the children's runs have job type fold, the parent's is the summary."""
     folder = crossval(compose([*words, "tracking.mode=offline"]).config, settings)

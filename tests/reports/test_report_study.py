@@ -62,7 +62,7 @@ def write(root: Path, *names: str) -> Path:
 
 
 @pytest.fixture(scope="module")
-def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def searched(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Where the studies `one`, of one objective, and `two`, of two, are."""
     made = tmp_path_factory.mktemp("searched")
     search(made, "one")
@@ -71,13 +71,13 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def one(root: Path) -> str:
-    return write(root, "one").read_text(encoding="utf-8")
+def one(searched: Path) -> str:
+    return write(searched, "one").read_text(encoding="utf-8")
 
 
 @pytest.fixture(scope="module")
-def both(root: Path) -> str:
-    return write(root, "two", "one").read_text(encoding="utf-8")
+def both(searched: Path) -> str:
+    return write(searched, "two", "one").read_text(encoding="utf-8")
 
 
 def board(text: str) -> list[tuple[int, float]]:
@@ -108,8 +108,8 @@ def test_every_kind_of_plot_is_there(one: str) -> None:
     )
 
 
-def test_several_objectives_have_a_front(root: Path, both: str) -> None:
-    front = open_study(StudyFolder(root / "studies" / "two")).best_trials
+def test_several_objectives_have_a_front(searched: Path, both: str) -> None:
+    front = open_study(StudyFolder(searched / "studies" / "two")).best_trials
     assert [number for number, _ in board(both)] == sorted((trial.number for trial in front), reverse=True)
     found = re.findall(r'<svg role="img" aria-label="([^"]*)"', both)
     assert "Pareto front" in found and {"what matters for parameters", "parameters by model"} <= set(found)
@@ -125,10 +125,10 @@ def test_the_file_needs_nothing_beside_it_and_its_ids_are_unique(both: str) -> N
     assert both.count("<style") == 1 and "<image" not in both
 
 
-def test_the_same_study_gives_the_same_text_and_matplotlib_stays_as_it_was(root: Path, one: str) -> None:
+def test_the_same_study_gives_the_same_text_and_matplotlib_stays_as_it_was(searched: Path, one: str) -> None:
     pyplot.switch_backend("svg")
     before, figures = dict(matplotlib.rcParams), pyplot.get_fignums()
-    assert write(root, "one").read_text(encoding="utf-8") == one
+    assert write(searched, "one").read_text(encoding="utf-8") == one
     assert dict(matplotlib.rcParams) == before and pyplot.get_fignums() == figures
 
 

@@ -114,13 +114,7 @@ def proxy() -> Iterator[str]:
 
 
 @pytest.mark.parametrize(
-    "storage",
-    [
-        "journal",
-        pytest.param("sqlite", marks=pytest.mark.slow),
-        "postgres",
-        pytest.param("proxy", marks=pytest.mark.slow),
-    ],
+    "storage", ["journal", *(pytest.param(name, marks=pytest.mark.slow) for name in ("sqlite", "postgres", "proxy"))]
 )
 def test_four_workers_take_each_trial_once(
     storage: str, folder: StudyFolder, small: Small, worker: Callable[[str], Process], request: pytest.FixtureRequest
