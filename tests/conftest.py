@@ -36,8 +36,8 @@ MADE_ONCE = ("_session_cluster", "own_postgres", "installed", "_requeued", "_who
 
 
 def pytest_xdist_auto_num_workers() -> int:
-    """For `-n auto`: two more than there are cores, as some of what a test takes is waiting."""
-    return 2 + (len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
+    """For `-n auto`: one more than there are cores, as some of what a test takes is waiting."""
+    return 1 + (len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
 
 
 def pytest_report_header() -> Sequence[str]:
@@ -54,9 +54,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_collection_finish() -> None:
-    """What was imported stays: the collector need not go through it again and again."""
+    """What was imported stays: the collector need not go through it again and again, nor look often."""
     gc.collect()
     gc.freeze()
+    gc.set_threshold(50_000, 20, 20)
 
 
 @pytest.fixture(autouse=True)
