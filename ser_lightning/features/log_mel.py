@@ -57,16 +57,18 @@ class LogMel:
     fmax: float | None = None
     """Upper edge of the last band (Hz); null is half the sample rate."""
 
-    floor: float = 1e-10
-    """Least power before the logarithm, so that digital silence stays finite."""
+    floor: float | None = None
+    """Least power before the logarithm; null is 1 at the levels of 16-bit integers, (scale / 32768)^2 at others. Far
+    lower, digital silence becomes a feature: a recording and its copy in 16 bits then differ by tens of decibels."""
 
     scale: float = 32768.0
     """Factor on the samples, which read from -1 to 1; 32768 gives the levels of 16-bit integers."""
 
     def __post_init__(self) -> None:
         for field in ("sample_rate", "n_fft", "hop", "n_mels", "floor", "scale"):
-            if getattr(self, field) <= 0:
-                raise UserError(f"log_mel: {field}={getattr(self, field)} must be above 0")
+            value = getattr(self, field)
+            if value is not None and value <= 0:
+                raise UserError(f"log_mel: {field}={value} must be above 0")
         if not 0 <= self.fmin < self.upper_edge <= self.sample_rate / 2:
             raise UserError(
                 f"log_mel: 0 <= fmin < fmax <= sample_rate/2 does not hold for fmin={self.fmin}, "
@@ -79,6 +81,11 @@ class LogMel:
         return self.sample_rate / 2 if self.fmax is None else self.fmax
 
     @property
+    def least_power(self) -> float:
+        """`floor`, or its default at this scale."""
+        return (self.scale / 32768) ** 2 if self.floor is None else self.floor
+
+    @property
     def dim(self) -> int:
         return self.n_mels
 
@@ -88,7 +95,7 @@ class LogMel:
 
     @property
     def parameters(self) -> dict[str, Parameter]:
-        return asdict(self) | {"fmax": self.upper_edge}
+        return asdict(self) | {"fmax": self.upper_edge, "floor": self.least_power}
 
     def extract(self, waveform: Tensor) -> Tensor:
         """float32 (N,) in [-1, 1] -> float32 (1 + N // hop, n_mels), decibels."""
@@ -105,4 +112,4 @@ class LogMel:
         reflected = torch.cat([waveform[1 : reach + 1].flip(0), waveform, waveform[-reach - 1 : -1].flip(0)])
         frames = reflected.unfold(0, self.n_fft, self.hop) * _window(self.n_fft, self.scale)
         bank = slaney_bank(self.sample_rate, self.n_fft, self.n_mels, self.fmin, self.upper_edge)
-        return mel_power(torch.fft.rfft(frames), bank).clamp_(min=self.floor).log10_().mul_(10)
+        return mel_power(torch.fft.rfft(frames), bank).clamp_(min=self.least_power).log10_().mul_(10)

@@ -45,7 +45,7 @@ def librosa_power(waveform: torch.Tensor, extractor: LogMel) -> np.ndarray:
         pad_mode="reflect",
         dtype=np.float64,
     )
-    expected: np.ndarray = np.maximum(power.T, extractor.floor)
+    expected: np.ndarray = np.maximum(power.T, extractor.least_power)
     return expected
 
 
@@ -79,15 +79,37 @@ def test_frame_count(samples: int, frames: int) -> None:
     assert features.dtype == torch.float32
 
 
-def test_silence_is_the_floor() -> None:
-    features = LogMel(floor=1e-10).extract(torch.zeros(4000))
-    torch.testing.assert_close(features, torch.full((16, 128), -100.0))
+@pytest.mark.parametrize(
+    ("parameters", "decibels"),
+    [({}, 0.0), ({"scale": 1.0}, -90.309), ({"scale": 3276.8}, -20.0), ({"floor": 1e-10}, -100.0)],
+)
+def test_silence_is_the_floor(parameters: dict[str, float], decibels: float) -> None:
+    features = LogMel(**parameters).extract(torch.zeros(4000))
+    torch.testing.assert_close(features, torch.full((16, 128), decibels), rtol=0, atol=1e-3)
+
+
+def test_a_loud_recording_and_its_copy_in_16_bits_are_almost_the_same() -> None:
+    """Faint noise in the pauses, which 16 bits turn into digital silence, is below the floor with it."""
+    waveform = coloured_noise(20001)
+    waveform[5000:15000] = 1e-6 * torch.randn(10000, generator=torch.Generator().manual_seed(1))
+    rounded = (waveform * 32768).round() / 32768
+    assert (rounded[6000:14000] == 0).all()
+    features = LogMel()
+    pauses = (features.extract(waveform) - features.extract(rounded))[25:54]
+    assert pauses.abs().max() == 0.0
+
+
+def test_the_default_floor_is_the_same_level_at_any_scale() -> None:
+    waveform = coloured_noise(4000) * 1e-3
+    at_one, at_sixteen_bits = LogMel(scale=1.0).extract(waveform), LogMel().extract(waveform)
+    assert (at_sixteen_bits == 0).any() and (at_sixteen_bits > 0).any()
+    torch.testing.assert_close(at_sixteen_bits - at_one, torch.full_like(at_one, 90.309), rtol=0, atol=1e-3)
 
 
 def test_scale_shifts_the_level() -> None:
     # 20 log10(32768) = 90.309 dB between the 16-bit scale and [-1, 1].
     waveform = coloured_noise(4000)
-    difference = LogMel().extract(waveform) - LogMel(scale=1.0, floor=1e-30).extract(waveform)
+    difference = LogMel(floor=1e-20).extract(waveform) - LogMel(scale=1.0, floor=1e-30).extract(waveform)
     torch.testing.assert_close(difference, torch.full_like(difference, 90.309), rtol=0, atol=1e-3)
 
 
