@@ -19,6 +19,7 @@ SHARE: Rule = (lambda v: 0 <= v <= 1, "must be from 0 to 1")
 TRAINING: dict[str, Rule] = {
     "max_epochs": COUNT,
     "batch_size": COUNT,
+    "max_frames": (lambda v: v >= 1, "must be at least 1; null divides no batch"),
     "limit_train_batches": (
         lambda v: 0 < v < 1 or (v >= 1 and float(v).is_integer()),
         "must be a whole number of batches, or a share of them above 0 and below 1",

@@ -44,6 +44,11 @@ class Training:
     """Epochs at the most."""
     batch_size: int = 32
     """Utterances a step and rank."""
+    batches: Literal["similar", "random"] = "similar"
+    """What is trained on together: utterances of similar length, which need little padding, or any (random)."""
+    max_frames: int | None = 120_000
+    """Frames a batch and rank at the most: utterances x the longest, in the stream with most frames (20 minutes of
+    frames each 10 ms). A batch of more is divided; a longer utterance is a batch of its own; null: no bound."""
     limit_train_batches: float | None = None
     """Batches an epoch: a whole number counts them (1 and 1.0 are one batch), less than 1 is a share; null: all."""
     optimizer: Literal["adam", "adamw", "sgd"] = "adam"

@@ -3,7 +3,7 @@
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from typing import Self
 
 import lightning as L
 import torch
@@ -11,7 +11,15 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from ser_lightning.config.schema import Training
-from ser_lightning.data.batching import BalancedSampler, Batch, BucketSampler, Utterances, loader
+from ser_lightning.data.batching import (
+    BalancedBatches,
+    Batch,
+    Lengths,
+    OrderedBatches,
+    TrainingBatches,
+    Utterances,
+    loader,
+)
 from ser_lightning.data.own_speaker import OwnSpeaker
 from ser_lightning.data.ragged import Mapped, Ragged, Resident, Rows, Source, Stored
 from ser_lightning.data.splits import Part
@@ -63,6 +71,7 @@ class SERData(L.LightningDataModule):
         self.resident = self._fits(device)
         self._device = device if self.resident else torch.device("cpu")
         self._loaded: dict[Part, Utterances] = {}
+        self._counted: dict[Part, Frames] = {}
         self.rank, self.ranks = 0, 1
 
     def shard(self, rank: int, ranks: int) -> None:
@@ -78,25 +87,23 @@ class SERData(L.LightningDataModule):
     @property
     def padding(self) -> float:
         """Share of padding among the frames of a training epoch's batches; 0 where all streams have fixed frames."""
-        order = torch.tensor(list(self._sampler()))
-        size = self.training.batch_size
-        batches = [part for lengths in self._padded_lengths for part in torch.split(lengths[order], size)]
-        held = sum(int(part.sum()) for part in batches)
-        return 1 - held / sum(len(part) * int(part.max()) for part in batches) if held else 0.0
+        batches = [lengths[rows] for rows in self.batches for lengths in self._frames("train").padded]
+        held = sum(int(batch.sum()) for batch in batches)
+        return 1 - held / sum(len(batch) * int(batch.max()) for batch in batches) if held else 0.0
+
+    @property
+    def batches(self) -> TrainingBatches:
+        """The rows of the training batches of the first epoch, and of others on demand."""
+        rows, share = self.parts["train"], (self.training, self.seed, self.rank, self.ranks)
+        lengths = self._frames("train").lengths
+        balanced = self.training.sampler == "balanced"
+        return BalancedBatches(lengths, rows.labels, *share) if balanced else TrainingBatches(lengths, *share)
 
     def train_dataloader(self) -> DataLoader[Batch]:
-        return loader(self.part("train"), self._sampler(), self.training.batch_size, self._workers, training=True)
-
-    def _sampler(self) -> BucketSampler:
-        rows = self.parts["train"]
-        # What similar length saves: frames over all streams that are padded.
-        lengths = sum(self._padded_lengths, torch.zeros(len(rows.ids), dtype=torch.long)).tolist()
-        size, share = self.training.batch_size, (self.seed, self.rank, self.ranks)
-        return (
-            BalancedSampler(lengths, rows.labels, size, *share)
-            if self.training.sampler == "balanced"
-            else BucketSampler(lengths, size, *share)
-        )
+        batches = self.batches
+        if self.trainer:  # before the trainer says so itself: it counts the batches first
+            batches.set_epoch(self.trainer.current_epoch)
+        return loader(self.part("train"), batches, self._workers)
 
     def val_dataloader(self) -> DataLoader[Batch]:
         return self.in_order("validation", self.rank, self.ranks)
@@ -104,9 +111,7 @@ class SERData(L.LightningDataModule):
     def in_order(self, part: Part, rank: int = 0, ranks: int = 1) -> DataLoader[Batch]:
         """Batches of a part in the order of its rows; of several ranks each has every `ranks`-th row."""
         utterances = self.part(part)
-        return loader(
-            utterances, range(rank, len(utterances), ranks), self.training.batch_size, self._workers, training=False
-        )
+        return loader(utterances, OrderedBatches(self._frames(part).lengths, self.training, rank, ranks), self._workers)
 
     def part(self, part: Part) -> Utterances:
         """Raises UserError: the part was not given, as the test part is not to a training."""
@@ -135,12 +140,10 @@ class SERData(L.LightningDataModule):
         ragged = Ragged.of([rows[row] for row in range(len(rows))])
         return Resident(ragged.to(self._device), stream.frames)
 
-    @cached_property
-    def _padded_lengths(self) -> list[Tensor]:
-        """Frames (N,) of the training utterances in each stream that is padded."""
-        rows = list(zip(self.parts["train"].variants, self.parts["train"].digests, strict=True))
-        padded = [stream.readers for stream in self.streams.values() if stream.frames is None]
-        return [torch.tensor([readers[variant].frames(digest) for variant, digest in rows]) for readers in padded]
+    def _frames(self, part: Part) -> "Frames":
+        if part not in self._counted:
+            self._counted[part] = Frames.of(self.parts[part], list(self.streams.values()))
+        return self._counted[part]
 
     def _fits(self, device: torch.device) -> bool:
         if self.training.keep_on_device != "auto":
@@ -152,6 +155,23 @@ class SERData(L.LightningDataModule):
             for variant, digest in zip(rows.variants, rows.digests, strict=True)
         )
         return needed < SHARE_OF_MEMORY * free_memory(device)
+
+
+@dataclass(frozen=True)
+class Frames:
+    """Frames (N,) of a part's utterances in each stream that is padded, and what they come to."""
+
+    padded: Sequence[Tensor]
+    lengths: Lengths
+
+    @classmethod
+    def of(cls, part: PartRows, streams: Sequence[Stream]) -> Self:
+        rows = list(zip(part.variants, part.digests, strict=True))
+        readers = [stream.readers for stream in streams if stream.frames is None]
+        padded = [torch.tensor([each[variant].frames(digest) for variant, digest in rows]) for each in readers]
+        fixed = torch.full((len(rows),), max((stream.frames or 0 for stream in streams), default=0))
+        none = torch.zeros(len(rows), dtype=torch.long)
+        return cls(padded, Lengths(sum(padded, none), torch.stack([fixed, *padded]).amax(0)))
 
 
 def free_memory(device: torch.device) -> int:

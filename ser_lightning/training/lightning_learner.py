@@ -101,7 +101,7 @@ class LightningLearner:
         self.module = self._module(class_weights(rows.labels, len(self.classes), self.config.training), ids)
         files = loggers(self.config.tracking.also, folder.parent) if data.rank == 0 else []
         logs = [*([logger] if logger else []), *files]
-        trainer, last = self._trainer(folder, logs, stop, data.ranks), folder / "last.ckpt"
+        trainer, last = self._trainer(folder, logs, stop, data), folder / "last.ckpt"
         with on_signals(stop):
             trainer.fit(self.module, data, ckpt_path=str(last) if last.exists() else None, weights_only=True)
         if data.ranks > 1:
@@ -174,8 +174,8 @@ class LightningLearner:
             "use_distributed_sampler": False,
         }
 
-    def _trainer(self, folder: Path, logs: list[Logger], stop: StopRequest, ranks: int) -> L.Trainer:
-        training = self.config.training
+    def _trainer(self, folder: Path, logs: list[Logger], stop: StopRequest, data: SERData) -> L.Trainer:
+        training, ranks = self.config.training, data.ranks
         callbacks: list[L.Callback]
         limit = training.limit_train_batches
         callbacks = [MakingUp(folder.parent), stop, History(folder.parent / "metrics.csv"), BestCheckpoint(folder)]
@@ -195,6 +195,8 @@ class LightningLearner:
             num_nodes=training.num_nodes if ranks > 1 else 1,
             strategy="ddp" if ranks > 1 else "auto",
             plugins=[WholeFileIO(), _place(ranks)],
+            # Lightning counts an epoch's batches when it loads them.
+            reload_dataloaders_every_n_epochs=int(data.batches.vary),
             limit_train_batches=int(limit) if limit is not None and limit >= 1 else limit,
             gradient_clip_val=training.gradient_clip_val,
             accumulate_grad_batches=training.accumulate_grad_batches,

@@ -21,10 +21,10 @@ def reader(tmp_path: Path) -> Reader:
     return store.reader(MFCC())
 
 
-def data(reader: Reader, *frames: int | None, keep: str = "yes") -> SERData:
+def data(reader: Reader, *frames: int | None, keep: str = "yes", most: int | None = None) -> SERData:
     rows = PartRows(DIGESTS, DIGESTS, [0] * 41, ["s"] * 41, [0] * 41)
     streams = {f"x{n}": Stream([reader], 39, count) for n, count in enumerate(frames)}
-    settings = Training(batch_size=8, keep_on_device=keep, num_workers=0)  # type: ignore[arg-type]
+    settings = Training(batch_size=8, max_frames=most, keep_on_device=keep, num_workers=0)  # type: ignore[arg-type]
     return SERData({"train": rows}, streams, settings, 0, torch.device("cpu"))
 
 
@@ -36,9 +36,7 @@ def test_padding_is_what_the_batches_hold_besides_frames(reader: Reader, frames:
     assert len(batches) == 5, "of 41 the last is dropped"
     size = sum(batch.features[name].shape[:2].numel() for batch in batches for name in padded)
     held = sum(int(batch.lengths[name].sum()) for batch in batches for name in padded)
-    # The dropped batch of one has no padding, but counts.
-    dropped = sum(LENGTHS) * len(padded) - held
-    assert made.padding == pytest.approx(1 - (held + dropped) / (size + dropped))
+    assert made.padding == pytest.approx(1 - held / size)
     assert made.padding > 0.01
     assert made.place == f"kept on the device, {round(100 * made.padding)}% of a batch's frames padding"
 
@@ -56,3 +54,16 @@ def test_batches_are_the_same_from_the_device_and_from_the_store(reader: Reader)
         for features, length, row in zip(a.features["x0"], a.lengths["x0"], a.rows, strict=True):
             assert torch.equal(features[:length], reader[DIGESTS[row]])
             assert not features[length:].any()
+
+
+def test_batches_are_bounded_in_the_stream_with_most_frames(reader: Reader) -> None:
+    made = data(reader, None, 100, most=300)
+    assert all(len(batch.rows) <= 3 for batch in made.train_dataloader()), (
+        "100 frames are more than any has in the other"
+    )
+    assert max(len(batch.rows) for batch in data(reader, None, 20, most=300).train_dataloader()) > 3
+    for batch in (
+        *data(reader, None, 20, most=300).train_dataloader(),
+        *data(reader, None, most=300).in_order("train"),
+    ):
+        assert len(batch.rows) * max(20, int(batch.lengths["x0"].max())) <= 300

@@ -16,7 +16,7 @@ def _refuse_single(batch: int, option: str) -> None:
     if batch < 2:
         raise UserError(
             f"{option} cannot normalise a training batch of one utterance; "
-            "raise the batch size, or set the option to none"
+            "raise training.batch_size or training.max_frames, or set the option to none"
         )
 
 
