@@ -45,7 +45,9 @@ def storage(work: Work, frozen: Frozen) -> Finding:
         UserError: it can't be used, or the study there began with something else.
     """
     folder, url = StudyFolder(work.studies / frozen.study.name), frozen.study.storage
-    if folder.frozen.exists() and (found := Frozen.read(folder.frozen).differences(frozen)):
+    known = Frozen.read(folder.frozen) if folder.frozen.exists() else frozen
+    known.check_version(folder.path)
+    if found := known.differences(frozen):
         raise UserError(f"{folder.path} began with something else: {'; '.join(found)}; choose another study.name")
     going_on = f"; goes on with {folder.path}" if folder.frozen.exists() else ""
     text = locks(folder.path)

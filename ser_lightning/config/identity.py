@@ -8,7 +8,7 @@ from typing import Any
 
 from ser_lightning.config.schema import Config
 
-RESULT_VERSION = 1
+RESULT_VERSION = 2
 """Raised when the code's numbers change, so that results of before are not taken for results of now."""
 
 SAME_NUMBERS = ("ds_lstm", "fused")

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
-VERSION = 1
+VERSION = 2
 """Raised whenever the same settings would give other variants than before."""
 
 
@@ -89,10 +89,9 @@ def at_speed(waveform: Tensor, factor: float) -> Tensor:
     """
     if factor == 1:
         return waveform
-    from ser_lightning.features.torchaudio_shim import torchaudio
+    from ser_lightning.features.audio import resample
 
-    changed: Tensor = torchaudio.functional.resample(waveform, round(100 * factor), 100)
-    return changed
+    return resample(waveform, round(100 * factor), 100)
 
 
 def with_noise(waveform: Tensor, snr: tuple[float, ...], generator: torch.Generator) -> Tensor:

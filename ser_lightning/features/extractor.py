@@ -12,6 +12,10 @@ if TYPE_CHECKING:
 
 Parameter = int | float | str | bool
 
+READING = 2
+"""Version of what comes before every extractor: decoding, mixing to one channel, resampling. Raised whenever the same
+file would give another waveform than before; 1 was torchaudio's resampling."""
+
 
 class Extractor(Protocol):
     """Turns a waveform into frames; a frozen dataclass whose fields are its configuration."""
@@ -55,13 +59,15 @@ def extractor_key(extractor: Extractor) -> str:
     return key_of(extractor.name, extractor.version, extractor.parameters)
 
 
-def key_of(name: str, version: int, parameters: Mapping[str, Parameter]) -> str:
-    """SHA-256 (hex) of what decides the numbers.
+def key_of(name: str, version: int, parameters: Mapping[str, Parameter], reading: int = READING) -> str:
+    """SHA-256 (hex) of what decides the numbers, READING among it.
 
     Equal keys mean equal numbers, whichever way the parameters were written (512 or 512.0, null or
     its meaning).
     """
     numbers = {key: float(value) if isinstance(value, int) else value for key, value in parameters.items()}
     identity = {"name": name, "version": version, "parameters": numbers}
+    if reading > 1:  # keys did not name the first
+        identity["reading"] = reading
     text = json.dumps(identity, sort_keys=True, separators=(",", ":"), allow_nan=False)
     return hashlib.sha256(text.encode()).hexdigest()

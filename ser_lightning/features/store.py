@@ -1,6 +1,6 @@
 """The feature store: immutable segments named by their content, shared by readers and writers.
 
-Layout: `<folder>/<extractor key>/extractor.json` (name, version, parameters, dim: for people and for checking) and
+Layout: `<folder>/<extractor key>/extractor.json` (name, versions, parameters, dim: for people and for checking) and
 `<SHA-256 of the file>.safetensors`, each packing many utterances: tensor name = digest of the audio, value = float32
 (T, dim).
 A segment is written under a hidden temporary name and renamed into place whole, so no locks are needed: two
@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ser_lightning.errors import UserError
-from ser_lightning.features.extractor import Extractor, extractor_key
+from ser_lightning.features.extractor import READING, Extractor, extractor_key
 from ser_lightning.files import replacing, write_json
 
 if TYPE_CHECKING:
@@ -163,5 +163,5 @@ class FeatureStore:
     def _describe(extractor: Extractor, folder: Path) -> None:
         path = folder / DESCRIPTION
         if not path.exists():
-            identity = {"name": extractor.name, "version": extractor.version, "dim": extractor.dim}
+            identity = {"name": extractor.name, "version": extractor.version, "reading": READING, "dim": extractor.dim}
             write_json(path, identity | {"parameters": extractor.parameters})

@@ -52,7 +52,7 @@ def _dim(path: Path) -> int | None:
     """How wide a good description says that the features beside it are."""
     try:
         content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        key = key_of(content["name"], content["version"], content["parameters"])
+        key = key_of(content["name"], content["version"], content["parameters"], content.get("reading", 1))
         return int(content["dim"]) if key == path.parent.name else None
     except (FileNotFoundError, ValueError, KeyError, TypeError, AttributeError):
         return None

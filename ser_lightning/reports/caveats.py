@@ -9,7 +9,13 @@ from ser_lightning.runs.vault import FILE, configurations, looks_at, recordings_
 
 def caveats(systems: Mapping[str, System]) -> list[str]:
     """Sentences about systems by letter, the gravest first."""
-    return [*_protocols(systems), *fitted_caveats(systems), *_incomplete(systems), *_looks(systems)]
+    return [
+        *_protocols(systems),
+        *_versions(systems),
+        *fitted_caveats(systems),
+        *_incomplete(systems),
+        *_looks(systems),
+    ]
 
 
 def _protocols(systems: Mapping[str, System]) -> list[str]:
@@ -23,6 +29,15 @@ def _protocols(systems: Mapping[str, System]) -> list[str]:
                 "differences between them are of protocols, not of systems alone"
             )
     return said
+
+
+def _versions(systems: Mapping[str, System]) -> list[str]:
+    """A fusion has none of its own."""
+    versions = {letter: s.result["result_version"] for letter, s in systems.items() if "result_version" in s.result}
+    if len(set(versions.values())) < 2:
+        return []
+    told = ", ".join(f"{letter} of result version {version}" for letter, version in versions.items())
+    return [f"NOT COMPUTED ALIKE: {told}, whose numbers differ: what was computed before is to be computed again"]
 
 
 def _incomplete(systems: Mapping[str, System]) -> list[str]:

@@ -38,7 +38,8 @@ def finalize(words: Sequence[str]) -> FinalFolder:
     2010).
 
     Raises:
-        ConfigError: no study is named, several objectives leave no single winner, the experiment's name is taken.
+        ConfigError: no study is named, its trials are of another result version, several objectives leave no single
+            winner, the experiment's name is taken.
         UserError: trials have not ended, nothing is to be finalized, or the winner cannot be made again.
         IncompleteError: a training failed; the same command again tries only what is missing.
     """
@@ -48,7 +49,9 @@ def finalize(words: Sequence[str]) -> FinalFolder:
     if settings.seeds < 1:
         raise ConfigError(f"seeds={settings.seeds}: must be at least 1")
     folder = StudyFolder.find(names[0], Path(settings.studies_dir))
-    study, frozen = open_study(folder), Frozen.read(folder.frozen)
+    frozen = Frozen.read(folder.frozen)
+    frozen.check_version(folder.path)
+    study = open_study(folder)
     if not settings.early:
         check_ended(study, folder.name)
     trial = winner(study, frozen, settings.select)

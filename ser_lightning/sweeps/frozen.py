@@ -9,7 +9,7 @@ from typing import Any
 import yaml
 
 from ser_lightning.config.compose import bind
-from ser_lightning.config.identity import without_way
+from ser_lightning.config.identity import RESULT_VERSION, without_way
 from ser_lightning.config.schema import Config
 from ser_lightning.config.sources import read
 from ser_lightning.errors import ConfigError
@@ -37,6 +37,8 @@ class Frozen:
     """Points that are tried first."""
     words: list[str]
     """What the base was composed from."""
+    version: int = RESULT_VERSION
+    """The result version of its trials; files of the first do not name it."""
 
     @cached_property
     def searched(self) -> Space:
@@ -65,9 +67,19 @@ class Frozen:
             ConfigError: there is none, or its file is no study.
         """
         tree = read(path)
+        tree.setdefault("version", 1)
         if missing := [one.name for one in fields(cls) if one.name not in tree]:
             raise ConfigError(f"{path}: no frozen study: `{missing[0]}` is missing")
         return cls(**{one.name: tree[one.name] for one in fields(cls)} | {"study": _settings(tree["study"], path)})
+
+    def check_version(self, folder: Path) -> None:
+        """Raise ConfigError where this program's numbers are others than those of the trials that the study has."""
+        if self.version != RESULT_VERSION:
+            raise ConfigError(
+                f"{folder}: the study was begun under result version {self.version}, and this program is of "
+                f"{RESULT_VERSION}, whose numbers differ; go on with the version it began with, or choose another "
+                "study.name"
+            )
 
     def changes(self, other: "Frozen") -> dict[str, tuple[Any, Any]]:
         """This study's value and the other's of each key that differs; the number of trials may grow."""

@@ -63,8 +63,8 @@ def open_study(folder: StudyFolder, frozen: Frozen | None = None, changed: bool 
         changed: accept another base or search space than the study began with, as far as `refused` does not object.
 
     Raises:
-        ConfigError: `frozen` differs from what the study began with, or has fewer trials; the name is taken in the
-            storage by a study of another folder.
+        ConfigError: `frozen` differs from what the study began with, result version included, or has fewer trials; the
+            name is taken in the storage by a study of another folder.
         UserError: there is no such study; the storage has lost it, or does not answer.
     """
     if frozen is None and not folder.frozen.exists():
@@ -90,6 +90,7 @@ def open_study(folder: StudyFolder, frozen: Frozen | None = None, changed: bool 
 
 
 def _check_same(folder: StudyFolder, known: Frozen, frozen: Frozen, changed: bool) -> None:
+    known.check_version(folder.path)
     if frozen.study.trials < known.study.trials:
         raise ConfigError(
             f"study.trials={frozen.study.trials}: {folder.path} has {known.study.trials} trials already; "

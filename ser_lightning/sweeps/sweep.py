@@ -46,7 +46,8 @@ def worker(words: Sequence[str]) -> StudyFolder:
     """Join a study from any process on any node.
 
     Raises:
-        ConfigError: overrides, which a worker does not take: the study's configuration is frozen.
+        ConfigError: overrides, which a worker does not take: the study's configuration is frozen; its trials are of
+            another result version.
         UserError: there is no such study.
     """
     optuna.logging.set_verbosity(optuna.logging.WARNING)
@@ -54,6 +55,7 @@ def worker(words: Sequence[str]) -> StudyFolder:
     if len(names) != 1:
         raise ConfigError("ser worker: name one study, by its name under studies/ or by its folder")
     folder = StudyFolder.find(names[0], Path(settings.studies_dir))
+    Frozen.read(folder.frozen).check_version(folder.path)
     return _work(folder, open_study(folder), settings)
 
 

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 import pytest
 
 from ser_lightning.config.components import TABLES
-from ser_lightning.features.extractor import extractor_key
+from ser_lightning.features.extractor import READING, extractor_key, key_of
 from ser_lightning.features.functionals import Functionals
 from ser_lightning.features.log_mel import LogMel
 from ser_lightning.features.mfcc import MFCC
@@ -26,12 +26,22 @@ class MaskableMFCC(MFCC):
 
 def test_key_is_the_hash_of_the_canonical_description() -> None:
     # printf '%s' TEXT | sha256sum, with TEXT = {"name":"mfcc","parameters":{"hop":160.0,"lifter":22.0,
-    # "n_cepstra":12.0,"n_mels":26.0,"preemphasis":0.97,"sample_rate":16000.0,"window":400.0},"version":1}
-    assert extractor_key(MFCC()) == "3865f947042a8d2ef7176fdacef419e84c01c14646c93323b630c938a7629e0c"
+    # "n_cepstra":12.0,"n_mels":26.0,"preemphasis":0.97,"sample_rate":16000.0,"window":400.0},"reading":2,"version":1}
+    assert extractor_key(MFCC()) == "1dec2eabb12f0489a72d6be8e6fc90e17032746186917c98732ba7f77db5a4a2"
+
+
+def test_what_changes_the_reading_of_files_changes_the_key_of_every_extractor() -> None:
+    keys = [key_of("theirs", 1, {}, reading) for reading in (1, 2, 3)]
+    assert len(set(keys)) == 3
+    assert keys[READING - 1] == key_of("theirs", 1, {})
+    # printf '%s' '{"name":"mfcc","parameters":{...as above...},"version":1}' | sha256sum: no version of reading yet.
+    first = key_of(MFCC.name, MFCC.version, MFCC().parameters, 1)
+    assert first == "3865f947042a8d2ef7176fdacef419e84c01c14646c93323b630c938a7629e0c"
 
 
 def test_null_and_its_meaning_have_one_key() -> None:
-    assert extractor_key(LogMel()) == extractor_key(LogMel(fmax=8000.0))
+    assert extractor_key(LogMel()) == extractor_key(LogMel(fmax=8000.0, floor=1.0))
+    assert extractor_key(LogMel(scale=1.0)) == extractor_key(LogMel(scale=1.0, floor=2.0**-30))
 
 
 def test_whole_numbers_have_one_key_however_written() -> None:

@@ -10,7 +10,7 @@ import torch
 from safetensors.torch import save
 
 from ser_lightning.errors import UserError
-from ser_lightning.features.extractor import extractor_key
+from ser_lightning.features.extractor import extractor_key, key_of
 from ser_lightning.features.log_mel import LogMel
 from ser_lightning.features.mfcc import MFCC
 from ser_lightning.features.store import FeatureStore
@@ -37,6 +37,16 @@ def test_a_good_store_has_no_bad_files(store: FeatureStore) -> None:
 
 def test_an_empty_store_has_none(tmp_path: Path) -> None:
     assert list(bad_files(FeatureStore(tmp_path / "none"))) == []
+
+
+def test_features_of_an_earlier_version_of_reading_are_as_good_as_they_were(store: FeatureStore) -> None:
+    now = store.folder / extractor_key(MFCC())
+    now.rename(before := store.folder / key_of(MFCC.name, MFCC.version, MFCC().parameters, 1))
+    assert [bad.path for bad in bad_files(store)] == [before / "extractor.json"]
+    content = json.loads((before / "extractor.json").read_text())
+    del content["reading"]  # which the first version did not write
+    (before / "extractor.json").write_text(json.dumps(content))
+    assert list(bad_files(store)) == []
 
 
 @pytest.mark.parametrize("place", [0, 9, 0.5, -1])

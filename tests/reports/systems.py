@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from omegaconf import OmegaConf
 
 from ser_lightning.config.compose import compose
+from ser_lightning.config.identity import RESULT_VERSION
 from ser_lightning.config.schema import Config
 from ser_lightning.corpora.utterance import Utterance
 from ser_lightning.data.proof import prove
@@ -180,6 +181,7 @@ class Maker:
     def _result(self, name: str) -> dict[str, Any]:
         return {
             "id": name,
+            "result_version": RESULT_VERSION,
             "experiment": self.config.experiment,
             "labels": list(self.labels),
             "manifest": self.manifest,

@@ -12,6 +12,7 @@ import pytest
 from scipy.stats import binomtest, t
 from sklearn.metrics import accuracy_score, balanced_accuracy_score
 
+from ser_lightning.config.identity import RESULT_VERSION
 from ser_lightning.errors import ConfigError, UserError
 from ser_lightning.evaluation import significance
 from ser_lightning.evaluation.pooled import Pooled
@@ -161,6 +162,15 @@ def test_a_speaker_dependent_system_beside_an_honest_one_is_said_first_and_gets_
     said = capsys.readouterr().err
     assert said.index("NOT THE SAME PROTOCOL") < said.index("Test figures")
     assert "B: crossval leaky, speaker_dependent" in said
+
+
+def test_systems_of_different_result_versions_are_not_compared_without_a_word(maker: Any) -> None:
+    maker.crossval("now", {0: noisy(maker.spoken, 1, 1.0)})
+    result = maker.crossval("before", {0: noisy(maker.spoken, 2, 2.0)}) / "result.json"
+    assert not any("NOT COMPUTED ALIKE" in said for said in compare(["now", "before", *maker.places]).caveats)
+    result.write_text(json.dumps(json.loads(result.read_text()) | {"result_version": 1}))
+    (said,) = [said for said in compare(["now", "before", *maker.places]).caveats if "NOT COMPUTED ALIKE" in said]
+    assert said.startswith(f"NOT COMPUTED ALIKE: A of result version {RESULT_VERSION}, B of result version 1,")
 
 
 def test_different_utterances_are_refused_with_the_difference(maker: Any) -> None:

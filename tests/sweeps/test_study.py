@@ -9,12 +9,15 @@ from urllib.parse import quote
 
 import optuna
 import pytest
+import yaml
 from optuna.trial import TrialState
 
 from ser_lightning.errors import ConfigError, UserError
+from ser_lightning.sweeps.finalize import finalize
 from ser_lightning.sweeps.frozen import Frozen
 from ser_lightning.sweeps.settings import InnerFolds
 from ser_lightning.sweeps.study import StudyFolder, open_study
+from ser_lightning.sweeps.sweep import worker
 
 RATE = "training.learning_rate"
 Small = Callable[..., Frozen]
@@ -67,6 +70,25 @@ def test_making_that_was_interrupted_is_completed(folder: StudyFolder, small: Sm
     study = open_study(folder)  # a worker that joins
     assert len(study.trials) == 6
     assert [trial.number for trial in study.trials if "start" in trial.user_attrs] == [0]
+
+
+def test_a_study_of_another_result_version_is_shown_but_not_continued(folder: StudyFolder, small: Small) -> None:
+    open_study(folder, small(3))
+    tree = yaml.safe_load(folder.frozen.read_text())
+    del tree["version"]  # as the first version wrote it
+    folder.frozen.write_text(yaml.safe_dump(tree))
+    words = [str(folder.path)]
+    for goes_on in (
+        lambda: open_study(folder, small(4)),
+        lambda: open_study(folder, small(4), changed=True),
+        lambda: worker(words),
+        lambda: finalize(words),
+    ):
+        with pytest.raises(ConfigError, match=r"begun under result version 1, .*choose another study\.name") as caught:
+            goes_on()
+        assert "\n" not in str(caught.value)
+    assert len(open_study(folder).trials) == 3
+    assert "version" not in yaml.safe_load(folder.frozen.read_text())
 
 
 def test_a_changed_space_is_refused_unless_told(folder: StudyFolder, small: Small) -> None:
