@@ -72,7 +72,8 @@ def _one_fold(
     """In a folder of its own, because other folds are run at the same time elsewhere."""
     tasks = [task for task in chosen.tasks if task.fold == fold]
     if not tasks:
-        raise ConfigError(f"only={fold}: the folds are 0 to {max(task.fold for task in chosen.tasks)}")
+        numbers = [task.fold for task in chosen.tasks]
+        raise ConfigError(f"only={fold}: the folds are {min(numbers)} to {max(numbers)}")
     own = CrossvalFolder(folder.path / f"fold_{fold}")
     with owned(own.lock), logged_to(own.log):
         progress = _run(chosen, tasks, own, slots, stop, group=folder.id)

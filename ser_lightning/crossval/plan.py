@@ -10,6 +10,7 @@ from ser_lightning.config.components import load, target
 from ser_lightning.config.schema import Config
 from ser_lightning.crossval.settings import Settings
 from ser_lightning.data.proof import LeakError, Proof
+from ser_lightning.data.splits import fold_numbers
 from ser_lightning.errors import UserError
 from ser_lightning.runs.prepare import Prepared
 
@@ -68,11 +69,10 @@ def plan(base: Prepared, settings: Settings) -> Plan:
         raise UserError(
             f"selected_on_test: training.learner={config.training.learner} has no epochs to select; leave it out"
         )
-    count = base.splitter.folds(base.corpus.utterances)
-    proofs = [_proof(base, fold) for fold in range(count)]
+    proofs = {fold: _proof(base, fold) for fold in fold_numbers(base.splitter, base.corpus.utterances)}
     seeds = range(config.seed, config.seed + settings.seeds)
     tasks = [
-        Task(fold, seed, _one(base, settings, fold, seed), proofs[fold]) for seed in seeds for fold in range(count)
+        Task(fold, seed, _one(base, settings, fold, seed), proof) for seed in seeds for fold, proof in proofs.items()
     ]
     return Plan(base, tasks)
 
