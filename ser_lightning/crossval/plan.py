@@ -13,6 +13,7 @@ from ser_lightning.data.proof import LeakError, Proof
 from ser_lightning.data.splits import fold_numbers
 from ser_lightning.errors import UserError
 from ser_lightning.runs.prepare import Prepared
+from ser_lightning.runs.train import check_split
 
 
 @dataclass(frozen=True)
@@ -55,7 +56,7 @@ def plan(base: Prepared, settings: Settings) -> Plan:
 
     Raises:
         UserError: one fold was asked for, there are no seeds, or epochs are to be selected where there are none.
-        LeakError: a fold's parts share what they must not; the fold is named.
+        LeakError: a fold's parts share what they must not; the fold is named, as it is where a part can't be made.
     """
     config = base.config
     if config.split.get("fold", 0):
@@ -82,10 +83,15 @@ def _has_epochs(learner: str) -> bool:
 
 
 def _proof(base: Prepared, fold: int) -> Proof:
+    prepared = replace(base, config=_at(base.config, fold))
     try:
-        return replace(base, config=_at(base.config, fold)).split()[1]
+        proof = prepared.split()[1]
+        check_split(prepared, proof)
     except LeakError as error:
         raise LeakError(f"fold {fold}: {error}") from error
+    except UserError as error:
+        raise UserError(f"fold {fold}: {error}") from error
+    return proof
 
 
 def _one(base: Prepared, settings: Settings, fold: int, seed: int) -> Prepared:

@@ -107,7 +107,7 @@ class LightningLearner:
         if data.ranks > 1:
             same_weights(trainer, self.module)
         epoch = torch.load(folder / "best.ckpt", weights_only=True)["epoch"]
-        chosen = {"epoch": epoch, "selected_by": "validation.uar"}
+        chosen = {"epoch": epoch, "selected_by": "validation.uar", "utterances": len(data.parts["validation"].ids)}
         learnt = {"parameters": self.parameters, "epochs": trainer.current_epoch, "fitted_on": ["train"]}
         return {**learnt, "checkpoint": chosen}
 
