@@ -13,6 +13,7 @@ from scipy.special import log_softmax
 
 from ser_lightning.data.datamodule import SERData
 from ser_lightning.evaluation.predictions import Predictions
+from ser_lightning.evaluation.summary import early
 from ser_lightning.files import replacing
 from ser_lightning.runs.folder import RunFolder
 from ser_lightning.training.history import merit
@@ -30,7 +31,8 @@ def score_beside(run: RunFolder, learner: Learner, data: SERData, chosen: Predic
     if "last_epoch" in others:
         rows = replace(chosen, logits=_logits(run, learner, data, "last_epoch"))
         rows.write(run.last_epoch)
-        found["last_epoch"] = rows.scores().as_dict()
+        note = early([run.read_result()])
+        found["last_epoch"] = rows.scores().as_dict() | ({"note": note} if note else {})
     if names := [name for name in others if name.startswith("epoch_")]:
         epochs = np.array([int(name.removeprefix("epoch_")) for name in names])
         logits = np.stack([_logits(run, learner, data, name) for name in names])

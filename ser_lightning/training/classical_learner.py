@@ -19,6 +19,7 @@ from ser_lightning.data.datamodule import PartRows, SERData
 from ser_lightning.data.proof import Proof
 from ser_lightning.data.splits import Part
 from ser_lightning.errors import UserError
+from ser_lightning.evaluation.summary import DECISION_VALUES
 from ser_lightning.files import write_json
 from ser_lightning.models.linear_svm import LinearSVM
 from ser_lightning.models.pairwise_svm import PairwiseSVM
@@ -87,6 +88,7 @@ class ClassicalLearner:
             "inner_uar": {name: fit["inner_uar"] for name, fit in found.items()},
             "seconds": sum(fit["seconds"] for fit in found.values()),
             "fitted_on": list(FITS["train_validation"]),
+            "outputs": DECISION_VALUES,
             "inner_folds": {name: fit["inner_folds"] for name, fit in found.items()},
             "selected_by": f"mean UAR of {_numbers(found)} inner folds over speakers",
         }
