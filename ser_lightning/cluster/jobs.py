@@ -53,11 +53,11 @@ def crossval(words: Sequence[str], conf: str | None, slurm: Slurm) -> Jobs:
     from ser_lightning.crossval.plan import plan  # torch, which a typo need not wait for
     from ser_lightning.runs.prepare import prepare
 
-    last = max(task.fold for task in plan(prepare(config), settings).tasks)
+    numbers = [task.fold for task in plan(prepare(config), settings).tasks]
     given = _with_conf(words, conf)
     folds = options(slurm, "ser-crossval", ARRAY_LOG) | resources(slurm, config.training)
     scripts = [
-        Script("crossval", given, folds | array(0, last, slurm.at_once), slurm),
+        Script("crossval", given, folds | array(min(numbers), max(numbers), slurm.at_once), slurm),
         Script("crossval", given, options(slurm, "ser-crossval"), slurm),
     ]
     return Jobs(scripts, config.training, [f"ls {settings.crossval_dir}", "ser report NAME"])

@@ -15,6 +15,7 @@ from ser_lightning.crossval.progress import Progress
 from ser_lightning.crossval.settings import Settings
 from ser_lightning.crossval.track import track
 from ser_lightning.errors import ConfigError, StoppedError
+from ser_lightning.runs.doubts import say_doubts
 from ser_lightning.runs.evaluate import evaluate
 from ser_lightning.runs.folder import RunFolder
 from ser_lightning.runs.lock import owned
@@ -72,7 +73,8 @@ def _one_fold(
     """In a folder of its own, because other folds are run at the same time elsewhere."""
     tasks = [task for task in chosen.tasks if task.fold == fold]
     if not tasks:
-        raise ConfigError(f"only={fold}: the folds are 0 to {max(task.fold for task in chosen.tasks)}")
+        numbers = [task.fold for task in chosen.tasks]
+        raise ConfigError(f"only={fold}: the folds are {min(numbers)} to {max(numbers)}")
     own = CrossvalFolder(folder.path / f"fold_{fold}")
     with owned(own.lock), logged_to(own.log):
         progress = _run(chosen, tasks, own, slots, stop, group=folder.id)
@@ -93,6 +95,8 @@ def _run(
     folder.begin(chosen.base.config)
     progress = Progress(folder, tasks)
     console.print(f"cross-validation {group or folder.id}: {progress.said}", soft_wrap=True)
+    proofs = {task.fold: task.proof for task in tasks}
+    say_doubts(chosen.base.config, proofs, chosen.base.splitter.folds(chosen.base.corpus.utterances))
     waiting = progress.waiting if slots else []
     if waiting:
         # Before the children, each of which would compute the same features.

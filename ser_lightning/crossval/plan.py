@@ -10,8 +10,10 @@ from ser_lightning.config.components import load, target
 from ser_lightning.config.schema import Config
 from ser_lightning.crossval.settings import Settings
 from ser_lightning.data.proof import LeakError, Proof
+from ser_lightning.data.splits import fold_numbers
 from ser_lightning.errors import UserError
 from ser_lightning.runs.prepare import Prepared
+from ser_lightning.runs.train import check_split
 
 
 @dataclass(frozen=True)
@@ -54,7 +56,7 @@ def plan(base: Prepared, settings: Settings) -> Plan:
 
     Raises:
         UserError: one fold was asked for, there are no seeds, or epochs are to be selected where there are none.
-        LeakError: a fold's parts share what they must not; the fold is named.
+        LeakError: a fold's parts share what they must not; the fold is named, as it is where a part can't be made.
     """
     config = base.config
     if config.split.get("fold", 0):
@@ -68,11 +70,10 @@ def plan(base: Prepared, settings: Settings) -> Plan:
         raise UserError(
             f"selected_on_test: training.learner={config.training.learner} has no epochs to select; leave it out"
         )
-    count = base.splitter.folds(base.corpus.utterances)
-    proofs = [_proof(base, fold) for fold in range(count)]
+    proofs = {fold: _proof(base, fold) for fold in fold_numbers(base.splitter, base.corpus.utterances)}
     seeds = range(config.seed, config.seed + settings.seeds)
     tasks = [
-        Task(fold, seed, _one(base, settings, fold, seed), proofs[fold]) for seed in seeds for fold in range(count)
+        Task(fold, seed, _one(base, settings, fold, seed), proof) for seed in seeds for fold, proof in proofs.items()
     ]
     return Plan(base, tasks)
 
@@ -82,10 +83,15 @@ def _has_epochs(learner: str) -> bool:
 
 
 def _proof(base: Prepared, fold: int) -> Proof:
+    prepared = replace(base, config=_at(base.config, fold))
     try:
-        return replace(base, config=_at(base.config, fold)).split()[1]
+        proof = prepared.split()[1]
+        check_split(prepared, proof)
     except LeakError as error:
         raise LeakError(f"fold {fold}: {error}") from error
+    except UserError as error:
+        raise UserError(f"fold {fold}: {error}") from error
+    return proof
 
 
 def _one(base: Prepared, settings: Settings, fold: int, seed: int) -> Prepared:

@@ -32,13 +32,13 @@ def pool(plan: Plan, folder: CrossvalFolder, folds: Sequence[Fold], runs: Mappin
         raise IncompleteError(f"{folder.path}: no fold has finished; see {folder.folds} and the runs' logs")
     pooled = Pooled.of((fold.fold, fold.seed, Predictions.read(run.predictions).part("test")) for fold, run in done)
     _check_once(pooled)
-    figures: dict[str, Any] = {CHOSEN: summarise(pooled)}
+    learnt = [run.read_result() for _, run in done]
+    figures: dict[str, Any] = {CHOSEN: summarise(pooled, learnt)}
     pooled.write(folder.predictions)
     if all(run.last_epoch.exists() for _, run in done):
         last = Pooled.of((fold.fold, fold.seed, Predictions.read(run.last_epoch)) for fold, run in done)
         last.write(folder.last_epoch)
-        figures[LAST] = summarise(last)
-    learnt = [run.read_result() for _, run in done]
+        figures[LAST] = summarise(last, learnt, last=True)
     if all("selected_on_test" in result for result in learnt):
         figures[ON_TEST] = best_epochs([result["selected_on_test"] for result in learnt])
     labels = [*plan.labels, *_incomplete(folds)]
@@ -48,9 +48,16 @@ def pool(plan: Plan, folder: CrossvalFolder, folds: Sequence[Fold], runs: Mappin
         "labels": labels,
         "selected_by": sorted({way for result in learnt for way in selected_by(result)}),
         "fitted_on": sorted({part for result in learnt for part in result.get("fitted_on", ["train"])}),
+        "chosen_on": _chosen_on(learnt),
         "figures": figures,
     }
     write_json(folder.result, _result(plan, folder, folds) | facts)
+
+
+def _chosen_on(results: Sequence[Mapping[str, Any]]) -> dict[str, int] | None:
+    """By how many validation utterances epochs were chosen, at least and at most; None where no run says."""
+    counts = [found["utterances"] for result in results if "utterances" in (found := result.get("checkpoint", {}))]
+    return {"least": min(counts), "most": max(counts)} if counts else None
 
 
 def _check_once(pooled: Pooled) -> None:

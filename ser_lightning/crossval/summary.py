@@ -9,6 +9,7 @@ from ser_lightning.console import console
 from ser_lightning.crossval.folder import CrossvalFolder
 from ser_lightning.evaluation.summary import CHOSEN, ON_TEST, selection
 
+FOLDS = "over_folds_and_seeds"
 NAMES = {"uar": "UAR", "wa": "WA", "macro_f1": "macro F1"}
 
 
@@ -22,11 +23,24 @@ def show(folder: CrossvalFolder) -> None:
     size = f"{result['folds']} folds, seeds {', '.join(map(str, result['seeds']))}"
     console.print(f"\n[bold]{result['id']}[/bold]{labels}: {size}", soft_wrap=True, highlight=False)
     console.print(_table({selection(result) if name == CHOSEN else name: f for name, f in result["figures"].items()}))
+    for line in notes(result):
+        console.print(line, soft_wrap=True, markup=False, highlight=False)
     if "validation" in result.get("fitted_on", []):
         console.print("its models were also fitted on the validation part", soft_wrap=True)
     for label, path in (("confusion matrix", folder.confusion), ("folds", folder.folds), ("result", folder.result)):
         console.print(f"{label}: {path}", soft_wrap=True)
     console.print(f"next: ser report {folder.id}", soft_wrap=True)
+
+
+def notes(result: Mapping[str, Any]) -> list[str]:
+    """What the figures of a cross-validation have to be read with, a line each."""
+    said = []
+    if counts := result.get("chosen_on"):
+        least, most = counts["least"], counts["most"]
+        said.append(f"epochs were chosen on {least if least == most else f'{least} to {most}'} validation utterances")
+    told = {name: found.get("notes", {}) for name, found in result["figures"].items()}
+    said += [f"over folds and seeds: {one[FOLDS]}" for one in told.values() if FOLDS in one][:1]
+    return said + [f"{name}: {one['epoch']}" for name, one in told.items() if "epoch" in one]
 
 
 def _table(figures: Mapping[str, Any]) -> Table:
@@ -43,7 +57,7 @@ def _table(figures: Mapping[str, Any]) -> Table:
 def _pooled(found: Mapping[str, Any], key: str) -> tuple[str, str]:
     low_high = found["interval"][key]
     interval = f" [{low_high[0]:.3f}, {low_high[1]:.3f}]" if low_high else ""
-    return f"{found[key]:.3f}{interval}", spread(found["over_folds_and_seeds"][key])
+    return f"{found[key]:.3f}{interval}", spread(found[FOLDS][key])
 
 
 def _on_test(found: Mapping[str, Any], key: str) -> tuple[str, str] | None:

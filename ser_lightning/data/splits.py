@@ -31,12 +31,19 @@ class Row(Recorded, Protocol):
 class Splitter(Protocol):
     """Deals utterances to parts; `speaker_dependent` marks everything that comes of it."""
 
-    speaker_dependent: ClassVar[bool]
+    @property
+    def speaker_dependent(self) -> bool: ...
 
     def split(self, rows: Sequence[Row]) -> Assignment: ...
 
     def folds(self, rows: Sequence[Row]) -> int:
         """How many values `fold` can take; 1 for a splitter without folds."""
+
+
+def fold_numbers(splitter: Splitter, rows: Sequence[Row]) -> Sequence[int]:
+    """The values that `fold` can take: from 0 on, unless the splitter's `fold_numbers` says otherwise."""
+    own: Sequence[int] | None = getattr(splitter, "fold_numbers", None)
+    return range(splitter.folds(rows)) if own is None else own
 
 
 @dataclass(frozen=True)
@@ -59,8 +66,8 @@ class Speakers:
         order = shuffled(groups(rows, self.by), self.seed)
         if self.stratify:
             order = alike(rows, order, (self.test, self.validation))
-        test, order = _take(order, self.test, "split.test")
-        validation, order = _take(order, self.validation, "split.validation")
+        test, order = take(order, self.test, "split.test")
+        validation, order = take(order, self.validation, "split.validation")
         return deal(rows, validation, test)
 
     def folds(self, rows: Sequence[Row]) -> int:
@@ -146,7 +153,12 @@ def shuffled(units: Sequence[frozenset[str]], seed: int) -> list[frozenset[str]]
     return order
 
 
-def _take(order: list[frozenset[str]], count: int, key: str) -> tuple[set[str], list[frozenset[str]]]:
+def take(order: list[frozenset[str]], count: int, key: str) -> tuple[set[str], list[frozenset[str]]]:
+    """The speakers of the first `count` groups, and the groups that are left.
+
+    Raises:
+        UserError: there are not so many, or none would be left; `key` is what asked for them.
+    """
     if count < 1 or count >= len(order):
         raise UserError(
             f"{key}={count}: must be at least 1 and leave speakers for the other parts; "

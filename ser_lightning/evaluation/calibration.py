@@ -1,6 +1,7 @@
 """Whether a system's confidence can be believed: of decisions made with confidence 0.8, are 80 % right?
 
 Confidence is the largest softmax probability (Guo et al. 2017, "On Calibration of Modern Neural Networks", section 2).
+Decision values, as a support vector machine's, claim no probability: what shows such a figure says so.
 """
 
 from dataclasses import dataclass

@@ -1,6 +1,7 @@
 """The figures of a cross-validation or fusion: pooled over out-of-fold rows, and over folds and seeds."""
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,10 @@ from ser_lightning.evaluation.predictions import Predictions
 
 FIGURES = ("uar", "wa", "macro_f1")
 CHOSEN, LAST, ON_TEST = "chosen on validation", "last epoch", "selected on test"
-"""Which epoch's weights a figure is of; the last of them is what papers without a validation part report."""
+"""Which epoch's weights a figure is of; the last of them is what papers without a validation part report. The
+last epoch is chosen on validation, too, where early stopping ended the training: `notes.epoch` says so."""
+PATIENCE, DECISION_VALUES = "patience", "decision values"
+"""What a run's result says of it: `ended_by` early stopping, and `outputs` that are no logits of probabilities."""
 
 
 def selection(result: Mapping[str, Any]) -> str:
@@ -28,24 +32,55 @@ def selected_by(result: Mapping[str, Any]) -> list[str]:
     return [found] if isinstance(found, str) else list(found)
 
 
-def summarise(pooled: Pooled) -> dict[str, Any]:
+def summarise(pooled: Pooled, results: Iterable[Mapping[str, Any]] = (), last: bool = False) -> dict[str, Any]:
     """Plain containers without NaN, as they stand in result.json; scores are fractions.
 
     Scores, confusion matrix and `ece` are of all rows in one table; `interval` is a 95 % interval over speakers, None
     with fewer than three; `over_folds_and_seeds` has the mean and sample standard deviation (None for one) of the
-    scores of each (fold, seed), `n` of them; `speakers` has the scores of each speaker's rows.
+    scores of each (fold, seed), `n` of them; `speakers` has the scores of each speaker's rows. `notes` has a sentence
+    for those of the figures `ece`, `over_folds_and_seeds` and `epoch` that are not what they seem.
+
+    Args:
+        results: of the runs behind the rows.
+        last: the rows are of the last epoch's weights.
 
     Raises:
         ValueError: no rows.
     """
-    rows = pooled.rows
+    rows, results = pooled.rows, list(results)
+    notes = {"ece": _no_probabilities(results), "over_folds_and_seeds": _unequal_classes(pooled)}
+    notes |= {"epoch": early(results)} if last else {}
     return {
         **rows.scores().as_dict(),
         "ece": expected_calibration_error(rows),
         "interval": {name: list(found) if found else None for name, found in intervals(rows).items()},
         "over_folds_and_seeds": _over_places(pooled),
         "speakers": {name: _of_speaker(rows, name) for name in sorted(set(rows.speakers))},
+        "notes": {figure: said for figure, said in notes.items() if said},
     }
+
+
+def early(results: Iterable[Mapping[str, Any]]) -> str:
+    """What the last epoch's figures have to be read with; nothing where all trainings went on to their end."""
+    ended = Counter(result.get("ended_by") == PATIENCE for result in results)
+    if not ended[True]:
+        return ""
+    of = "" if ended.total() == 1 else f" {ended[True]} of {ended.total()} trainings"
+    return f"chosen on validation, too, by early stopping{of and f', which ended{of}'}"
+
+
+def _no_probabilities(results: Iterable[Mapping[str, Any]]) -> str:
+    if not any(result.get("outputs") == DECISION_VALUES for result in results):
+        return ""
+    return "of decision values, which claim no probability"
+
+
+def _unequal_classes(pooled: Pooled) -> str:
+    """Where the tested classes differ, a UAR of one fold is a mean over other recalls than that of another."""
+    held = {fold: set(pooled.rows.rows(np.flatnonzero(pooled.folds == fold)).labels) for fold, _ in pooled.places}
+    every = set[str]().union(*held.values())
+    lacks = [f"fold {fold} lacks {', '.join(sorted(every - found))}" for fold, found in held.items() if found != every]
+    return f"means over folds that hold different classes: {'; '.join(lacks)}" if lacks else ""
 
 
 def best_epochs(found: Sequence[Mapping[str, float]]) -> dict[str, Any]:

@@ -27,8 +27,11 @@ class LogMel:
     """Mel-spectrogram in decibels, `10 log10(max(power, floor))`.
 
     Periodic Hann window of `n_fft` samples, frames centred on multiples of `hop` with reflected edges, power
-    spectrum, Slaney mel scale and area norm: the defaults of `librosa.feature.melspectrogram`, with which it
-    agrees to 1e-4 of the power plus 1e-8 of the frame's loudest band. N samples give T = 1 + N // hop frames.
+    spectrum, Slaney mel scale and area norm. N samples give T = 1 + N // hop frames. The power agrees with
+    `librosa.feature.melspectrogram(y=scale * waveform, sr=sample_rate, n_fft=n_fft, hop_length=hop,
+    n_mels=n_mels, fmin=fmin, fmax=fmax, pad_mode="reflect")` in float64, to 1e-4 of itself plus 1e-8 of the
+    frame's loudest band. librosa's default padding is another, zeros (`pad_mode="constant"`): with that only
+    frames that lie whole within the waveform agree, centred n_fft / 2 samples or more from both of its ends.
 
     Raises:
         UserError: parameters outside their ranges (at construction); a mel filter without any FFT bin

@@ -21,7 +21,8 @@ class LinearSVM:
     Args:
         stream: name of the stream it reads, of one frame an utterance.
         costs: candidates for C, the cost of margin errors.
-        inner_folds: folds over training speakers on which the candidates are compared.
+        inner_folds: folds over training speakers on which the candidates are compared; null: five, or as many as there
+            are speakers.
         class_weight: balanced multiplies C by N / (K * count) for each class, counted where it is fitted.
 
     Raises:
@@ -36,7 +37,7 @@ class LinearSVM:
         *,
         stream: str = "functionals",
         costs: list[float] = [1e-5, 1e-4, 1e-3, 1e-2, 1e-1, 1.0, 10.0],  # noqa: B006
-        inner_folds: int = 5,
+        inner_folds: int | None = None,
         class_weight: Literal["none", "balanced"] = "balanced",
     ) -> None:
         if find_spec("sklearn") is None:
@@ -50,7 +51,7 @@ class LinearSVM:
             )
         if not costs or not all(0 < cost < math.inf for cost in costs):
             raise UserError(f"model.costs={costs}: give at least one candidate for C, each above 0 and finite")
-        if inner_folds < 2:
+        if inner_folds is not None and inner_folds < 2:
             raise UserError(f"model.inner_folds={inner_folds}: must be at least 2")
         self.costs, self.inner_folds = sorted(costs), inner_folds
         self.class_weight = None if class_weight == "none" else class_weight

@@ -75,17 +75,20 @@ def sheets(comparison: Comparison) -> list[Sheet]:
 def notes(comparison: Comparison) -> list[str]:
     """How to read the tables, and what the tests assume or why one gives no p."""
     found = ["intervals: bootstrap over speakers, paired in differences; mean ± std: over folds and seeds"]
+    for system in comparison.systems:
+        if said := system.figures["notes"].get("over_folds_and_seeds"):
+            found.append(f"{system.letter}, mean ± std: {said}")
     families = {f"{o.test}, {TITLES[d.metric]}": o.m for d in comparison.differences for o in d.tests}
     for m in sorted(set(families.values()) - {0, 1}):
         of = "; ".join(family for family, size in families.items() if size == m)
         found.append(f"p in brackets: adjusted by Holm over m = {m} pairs in each of: {of}")
-    said: dict[str, list[str]] = {}
+    reasons: dict[str, list[str]] = {}
     for one in comparison.differences:
         for outcome in one.tests:
             if outcome.note:
                 where = f"{one.a} - {one.b}, {TITLES[one.metric]}"
-                said.setdefault(f"{outcome.test}: {outcome.note}", []).append(where)
-    for note, places in said.items():
+                reasons.setdefault(f"{outcome.test}: {outcome.note}", []).append(where)
+    for note, places in reasons.items():
         found.append(f"{note} ({'; '.join(places)})" if len(places) < len(comparison.differences) else note)
     return found
 

@@ -60,7 +60,7 @@ class Comparison:
 
 
 def compared(letter: str, system: System) -> Compared:
-    return Compared(letter, system.name, system.kind, system.labels, summarise(system.pooled))
+    return Compared(letter, system.name, system.kind, system.labels, summarise(system.pooled, system.results))
 
 
 def differences(systems: Mapping[str, System]) -> list[Difference]:

@@ -13,7 +13,7 @@ from ser_lightning.reports.fusion import Fold, folds, refuse_unlike
 from ser_lightning.reports.named import opened
 from ser_lightning.reports.settings import Fuse
 from ser_lightning.reports.system import System, open_system
-from ser_lightning.reports.weights import given, parts_of
+from ser_lightning.reports.weights import given, parts_of, points
 from ser_lightning.runs.vault import configuration_of, digest_of, record
 
 
@@ -40,7 +40,8 @@ def fuse(words: list[str]) -> System:
     _record(path.name, members, found, fixed or [parts] * len(members))
     told = {"members": [member.name for member in members], "weights": settings.weights, "step": settings.step}
     told["runs_dir"] = sorted({str(run.path.parent) for fold in found for run in fold.runs})
-    write(path, members, found, [fold.weights(fixed, parts) for fold in found], told)
+    tried = None if fixed else points(parts, len(members))
+    write(path, members, found, [fold.weights(fixed, parts) for fold in found], told, tried)
     return open_system(str(path), settings)
 
 

@@ -25,9 +25,19 @@ def labels_of(members: Sequence[System]) -> list[str]:
 
 
 def write(
-    path: Path, members: Sequence[System], folds: Sequence[Fold], chosen: Sequence[Chosen], settings: dict[str, Any]
+    path: Path,
+    members: Sequence[System],
+    folds: Sequence[Fold],
+    chosen: Sequence[Chosen],
+    settings: dict[str, Any],
+    tried: int | None,
 ) -> None:
-    """Fuse and score; result.json is written last, so its presence means that the fusion is finished."""
+    """Fuse and score; result.json is written last, so its presence means that the fusion is finished.
+
+    Args:
+        settings: for config.yaml.
+        tried: weightings of which each fold's were the best on validation; None where they were given.
+    """
     pooled = {CHOSEN: _pooled(folds, [_fused(f.test, c) for f, c in zip(folds, chosen, strict=True)])}
     pooled[CHOSEN].write(path / "predictions.csv")
     last = [_fused(f.last_epoch, c) for f, c in zip(folds, chosen, strict=True) if f.last_epoch is not None]
@@ -36,10 +46,11 @@ def write(
         pooled[LAST].write(path / "predictions_last_epoch.csv")
     write_text(path / "config.yaml", OmegaConf.to_yaml(OmegaConf.create(settings)))
     write_csv(path / "folds.csv", ("fold", "seed", "run", "test_speakers", "state", "reason"), map(_row, folds))
-    figures: dict[str, Any] = {name: summarise(found) for name, found in pooled.items()}
+    learnt = [run.read_result() for fold in folds for run in fold.runs]
+    figures: dict[str, Any] = {name: summarise(found, learnt, last=name == LAST) for name, found in pooled.items()}
     if best := [_best_epoch(f, c) for f, c in zip(folds, chosen, strict=True) if _epochs(f)]:
         figures |= {ON_TEST: best_epochs(best)} if len(best) == len(folds) else {}
-    write_json(path / "result.json", _result(path.name, members, folds, chosen) | {"figures": figures})
+    write_json(path / "result.json", _result(path.name, members, folds, chosen) | {"tried": tried, "figures": figures})
 
 
 def _row(fold: Fold) -> tuple[object, ...]:

@@ -42,6 +42,11 @@ class System:
         return list(self.result["labels"])
 
     @property
+    def results(self) -> list[dict[str, Any]]:
+        """Of the runs behind it."""
+        return [run.read_result() for runs in self.runs.values() for run in runs]
+
+    @property
     def last_epoch(self) -> Pooled | None:
         """Test rows of the last epoch's weights; None for what has no epochs."""
         path = self.path / "predictions_last_epoch.csv"

@@ -55,12 +55,17 @@ def parts_of(step: float, members: int) -> int:
     parts = round(1 / step) if 0 < step <= 1 else 0
     if parts == 0 or abs(parts * step - 1) > 1e-9:
         raise ConfigError(f"step={step}: must divide 1, such as 0.05 or 0.1")
-    if (points := comb(parts + members - 1, members - 1)) > MOST:
+    if (found := points(parts, members)) > MOST:
         raise ConfigError(
-            f"step={step}: {points} points of weights for {members} members, more than {MOST}; "
+            f"step={step}: {found} points of weights for {members} members, more than {MOST}; "
             "take a greater step, or fix weights=[...]"
         )
     return parts
+
+
+def points(parts: int, members: int) -> int:
+    """Weightings that `choose` tries: ways to deal `parts` to the members."""
+    return comb(parts + members - 1, members - 1)
 
 
 def choose(validation: Sequence[Predictions], parts: int) -> Chosen:
@@ -70,8 +75,8 @@ def choose(validation: Sequence[Predictions], parts: int) -> Chosen:
     the member named first.
     """
     grid = _grid(len(validation), parts)
-    points = ((point, fused(validation, [k / parts for k in point]).scores()) for point in grid)
-    best, scores = max(points, key=lambda one: _merit(*one))
+    scored = ((point, fused(validation, [k / parts for k in point]).scores()) for point in grid)
+    best, scores = max(scored, key=lambda one: _merit(*one))
     return Chosen(tuple(k / parts for k in best), scores.uar)
 
 

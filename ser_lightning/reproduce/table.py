@@ -47,7 +47,10 @@ def _own(result: Mapping[str, Any] | None, shared: Sequence[str]) -> list[str]:
     if result is None:
         return []
     labels = [label for label in result["labels"] if label not in shared]
-    return labels + ([how] if (how := selection(result)) != CHOSEN else [])
+    told = {name: found.get("notes", {}) for name, found in result["figures"].items()}
+    epoch = [f"{LAST} {told[LAST]['epoch']}"] if "epoch" in told.get(LAST, {}) else []
+    folds = [told[CHOSEN]["over_folds_and_seeds"]] if "over_folds_and_seeds" in told[CHOSEN] else []
+    return labels + ([how] if (how := selection(result)) != CHOSEN else []) + epoch + folds
 
 
 def _with_published(found: Sequence["Found"]) -> str:

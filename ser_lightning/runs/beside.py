@@ -1,7 +1,7 @@
 """What stands beside the honest figure: the last epoch's, and on request the best test epoch's as papers count it.
 
-The last epoch uses no test row and no validation row. The best test epoch chooses on the test part itself; it is there
-to show what that is worth, and is labelled wherever it appears.
+The last epoch uses no test row, and validation rows only where early stopping by them ended the training. The best test
+epoch chooses on the test part itself; it is there to show what that is worth, and is labelled wherever it appears.
 """
 
 from dataclasses import replace
@@ -9,11 +9,14 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import log_softmax
 
 from ser_lightning.data.datamodule import SERData
 from ser_lightning.evaluation.predictions import Predictions
+from ser_lightning.evaluation.summary import early
 from ser_lightning.files import replacing
 from ser_lightning.runs.folder import RunFolder
+from ser_lightning.training.history import merit
 from ser_lightning.training.learner import Learner
 
 
@@ -28,7 +31,8 @@ def score_beside(run: RunFolder, learner: Learner, data: SERData, chosen: Predic
     if "last_epoch" in others:
         rows = replace(chosen, logits=_logits(run, learner, data, "last_epoch"))
         rows.write(run.last_epoch)
-        found["last_epoch"] = rows.scores().as_dict()
+        note = early([run.read_result()])
+        found["last_epoch"] = rows.scores().as_dict() | ({"note": note} if note else {})
     if names := [name for name in others if name.startswith("epoch_")]:
         epochs = np.array([int(name.removeprefix("epoch_")) for name in names])
         logits = np.stack([_logits(run, learner, data, name) for name in names])
@@ -43,19 +47,21 @@ def score_beside(run: RunFolder, learner: Learner, data: SERData, chosen: Predic
 def selected_on_test(rows: Predictions, logits: NDArray[Any], epochs: NDArray[np.int64]) -> dict[str, Any]:
     """The best test WA and the best test UAR of any epoch, each from its own epoch, as the DS-LSTM paper counted.
 
+    Of epochs that are equally good it names the one of lower cross-entropy on these rows.
+
     Args:
         rows: the test rows.
         logits: (E, N, K) of every epoch.
         epochs: their numbers (E,).
     """
     scores = [replace(rows, logits=epoch).scores() for epoch in logits]
-    wa, uar = np.array([score.wa for score in scores]), np.array([score.uar for score in scores])
-    return {
-        "wa": float(wa.max()),
-        "wa_epoch": int(epochs[wa.argmax()]),
-        "uar": float(uar.max()),
-        "uar_epoch": int(epochs[uar.argmax()]),
-    }
+    losses = -log_softmax(logits, axis=2)[:, np.arange(len(rows.ids)), rows.targets].mean(1)
+    found: dict[str, Any] = {}
+    for name in ("wa", "uar"):
+        values = [float(getattr(score, name)) for score in scores]
+        best = max(range(len(values)), key=lambda i: merit(values[i], float(losses[i])))
+        found |= {name: max(values), f"{name}_epoch": int(epochs[best])}
+    return found
 
 
 def forget_epochs(run: RunFolder) -> None:

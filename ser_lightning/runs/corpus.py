@@ -11,7 +11,9 @@ from ser_lightning.config.sources import choices, read, search_path
 from ser_lightning.corpora.corpus import Corpus, CorpusError
 from ser_lightning.corpora.report import render
 from ser_lightning.corpora.scan import scan
-from ser_lightning.errors import ConfigError
+from ser_lightning.data.proof import prove
+from ser_lightning.data.splits import fold_numbers
+from ser_lightning.errors import ConfigError, UserError
 from ser_lightning.runs.lock import owned
 
 if TYPE_CHECKING:
@@ -41,7 +43,26 @@ def inspect_corpus(config: Config) -> Corpus:
         corpus.check()
     except CorpusError as error:
         raise CorpusError(f"the corpus in {corpus.root} cannot be used: mend the errors above") from error
+    _say_split(config, corpus)
     return corpus
+
+
+def _say_split(config: Config, corpus: Corpus) -> None:
+    """What is doubtful about the configuration's split, or why it can't be made: said, and no fault of the corpus."""
+    from ser_lightning.runs.doubts import say, say_doubts
+
+    try:
+        splitter = build("split", config.split)
+        numbers = fold_numbers(splitter, corpus.utterances)
+        fold = config.split.get("fold", 0)
+        fold = fold if fold in numbers else numbers[0]
+        given = config.split | ({"fold": fold} if "fold" in config.split else {})
+        parts = build("split", given).split(corpus.utterances)
+        proof = prove(corpus.utterances, parts, splitter.speaker_dependent)
+    except UserError as error:
+        say(f"the split that the configuration asks for cannot be made, which training would refuse: {error}")
+        return
+    say_doubts(config, {fold: proof}, len(numbers))
 
 
 def fetch_corpus(config: Config) -> Path:

@@ -13,7 +13,7 @@ from ser_lightning.errors import ConfigError
 from ser_lightning.runs import summary
 from ser_lightning.runs.folder import RunFolder
 from ser_lightning.runs.lock import owned, owner_of
-from ser_lightning.training.history import read_history
+from ser_lightning.training.history import best_epoch, read_history
 
 
 def list_runs(words: list[str]) -> list[RunFolder]:
@@ -66,7 +66,7 @@ def show_run(run: RunFolder, config: Config) -> None:
     console.print(f"{run.id}: {state(run)}{epochs}", soft_wrap=True)
     if rows:
         uars = [row["validation/uar"] or 0.0 for row in rows]
-        console.print(f"validation UAR: last {uars[-1]:.3f}, best {max(uars):.3f} in epoch {uars.index(max(uars))}")
+        console.print(f"validation UAR: last {uars[-1]:.3f}, best {max(uars):.3f} in epoch {best_epoch(rows)}")
     console.print(f"log: {run.log}", soft_wrap=True)
 
 

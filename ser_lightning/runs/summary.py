@@ -31,8 +31,13 @@ def show(run: RunFolder) -> None:
 
 def _chosen(result: dict[str, Any]) -> str:
     if "checkpoint" in result:
-        return f"epoch {result['checkpoint']['epoch']} kept of {result['epochs']}"
+        return f"epoch {result['checkpoint']['epoch']} kept of {result['epochs']}{_chosen_on(result['checkpoint'])}"
     return f"chosen by {result['selected_by']}"
+
+
+def _chosen_on(checkpoint: dict[str, Any]) -> str:
+    """Nothing for a result that doesn't say, as a plug-in's learner may not."""
+    return f", chosen on {checkpoint['utterances']} validation utterances" if "utterances" in checkpoint else ""
 
 
 def _table(result: dict[str, Any], parts: Sequence[str]) -> Table:

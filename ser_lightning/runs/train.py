@@ -18,6 +18,7 @@ from ser_lightning.errors import StoppedError
 from ser_lightning.evaluation.pictures import curves_png
 from ser_lightning.evaluation.predictions import Predictions
 from ser_lightning.files import write_json
+from ser_lightning.runs.doubts import say_doubts
 from ser_lightning.runs.folder import RunFolder
 from ser_lightning.runs.lock import owned
 from ser_lightning.runs.logs import logged_to
@@ -103,9 +104,11 @@ def _train(
     config = prepared.config
     parts, proof = prepared.split()
     learner = make_learner(prepared)
+    check_split(prepared, proof)
     run.begin(config)
     run.write_split(prepared.corpus.utterances, parts, proof)
     console.print(proof.table())
+    say_doubts(config, {config.split.get("fold", 0): proof}, prepared.splitter.folds(prepared.corpus.utterances))
     data = prepared.data(parts, ("train", "validation"), learner.streams, device)
     ranks = f", {config.training.ranks} ranks" if config.training.ranks > 1 else ""
     console.print(
@@ -162,6 +165,13 @@ def make_learner(prepared: Prepared) -> Learner:
     """The configuration's learner, untrained."""
     learner = load(target("learner", prepared.config.training.learner))
     return learner(prepared.config, prepared.shapes, prepared.corpus.classes)  # type: ignore[no-any-return]
+
+
+def check_split(prepared: Prepared, proof: Proof) -> None:
+    """Raises UserError: the configuration's learner can't be fitted on this split."""
+    learner = load(target("learner", prepared.config.training.learner))
+    if check := getattr(learner, "check_split", None):
+        check(prepared.config, proof)
 
 
 def _result(prepared: Prepared, run: RunFolder, facts: dict[str, Any], proof: Proof) -> dict[str, Any]:

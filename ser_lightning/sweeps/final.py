@@ -37,6 +37,7 @@ def facts(final: FinalFolder, chosen: Plan, study: Study, frozen: Frozen, trial:
     """Figures of the trainings, and what they have to be read with: how much was tried and looked at before them."""
     runs = [(task, RunFolder(task.prepared.run_path)) for task in chosen.tasks]
     validation = Pooled.of((t.fold, t.seed, Predictions.read(r.predictions).part("validation")) for t, r in runs)
+    scored = summarise(validation, [run.read_result() for _, run in runs])
     return {
         "study": frozen.study.name,
         "trial": trial.number,
@@ -46,7 +47,7 @@ def facts(final: FinalFolder, chosen: Plan, study: Study, frozen: Frozen, trial:
         "tried": tried(study),
         "looked_before": _looked_before(final, chosen),
         "test_seen_in_search": _seen(chosen, frozen.study.crossval),
-        "figures": {"validation": summarise(validation), "test": final.read_result()["figures"][CHOSEN]},
+        "figures": {"validation": scored, "test": final.read_result()["figures"][CHOSEN]},
     }
 
 

@@ -37,6 +37,8 @@ def notes(found: Mapping[str, Any]) -> list[str]:
         "is not counted here",
         f"looks at these test recordings before: by {before} other configuration{'s' * (before != 1)}",
     ]
+    told = {part: scores.get("notes", {}) for part, scores in found["figures"].items()}
+    said += [f"{part}, {one['over_folds_and_seeds']}" for part, one in told.items() if "over_folds_and_seeds" in one]
     if seen:
         said.append(
             f"NOT NESTED: {seen:.0%} of the tested recordings validated in other folds, where the search saw them: "

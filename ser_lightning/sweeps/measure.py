@@ -7,6 +7,9 @@ from ser_lightning.errors import ConfigError
 UNSEEN = ("test", "last_epoch", "selected_on_test", "figures")
 """What a result may say of its test part."""
 
+FITS = ("train", "train_validation")
+"""What a classical learner fits, by name."""
+
 BY_EPOCH = ("validation.uar", "validation.wa", "validation.macro_f1")
 """Values that metrics.csv has of every epoch, too."""
 
@@ -14,8 +17,8 @@ ALWAYS = ("parameters", "seconds", "latency", "memory", "validation.n", *BY_EPOC
 """Numbers in every result."""
 
 LEARNT = {
-    "lightning": ("epochs", "checkpoint.epoch"),
-    "classical": ("cost.train", "cost.train_validation", "inner_uar.train", "inner_uar.train_validation"),
+    "lightning": ("epochs", "checkpoint.epoch", "checkpoint.utterances"),
+    "classical": tuple(f"{key}.{fit}" for key in ("cost", "inner_uar", "inner_folds") for fit in FITS),
 }
 """Numbers that each learner adds; what a plug-in's learner adds is not known before its first run."""
 

@@ -1,18 +1,22 @@
 """Checkpoints that are whole or not there, and that survive a run folder that was moved."""
 
 import io
+import math
 from pathlib import Path
 from typing import Any
 
+import lightning as L
 import torch
 from lightning.fabric.plugins import TorchCheckpointIO
 from lightning.fabric.utilities.types import _PATH
 from lightning.pytorch.callbacks import ModelCheckpoint
+from torch import Tensor
 
 from ser_lightning.files import replacing
+from ser_lightning.training.history import merit
 
-MONITOR = "validation/uar"
-"""Never the loss: it is lowest epochs before UAR is best."""
+MONITOR, LOSS = "validation/uar", "validation/loss"
+"""Epochs are chosen by the first; by the second, which is lowest epochs before UAR is best, only among equals."""
 
 
 class WholeFileIO(TorchCheckpointIO):
@@ -26,15 +30,30 @@ class WholeFileIO(TorchCheckpointIO):
 
 
 class BestCheckpoint(ModelCheckpoint):
-    """Weights of the epoch with the best validation UAR, `folder/best.ckpt`."""
+    """Weights of the epoch with the best validation UAR, of equals the lowest loss, `folder/best.ckpt`."""
 
     def __init__(self, folder: Path) -> None:
         super().__init__(
             folder, "best", MONITOR, mode="max", save_weights_only=True, enable_version_counter=False,
             auto_insert_metric_name=False,
         )  # fmt: skip
+        self.best_loss = math.inf
+
+    def check_monitor_top_k(self, trainer: L.Trainer, current: Tensor | None = None) -> bool:
+        """Whether the epoch that has just ended is to be kept."""
+        if current is None:
+            return False
+        loss, best = float(trainer.callback_metrics[LOSS]), self.best_model_score
+        better = best is None or merit(float(current), loss) > merit(float(best), self.best_loss)
+        if better := trainer.strategy.reduce_boolean_decision(better):  # all ranks decide alike
+            self.best_loss = loss
+        return better
+
+    def state_dict(self) -> dict[str, Any]:
+        return super().state_dict() | {"best_loss": self.best_loss}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self.best_loss = state_dict["best_loss"]
         # Lightning forgets the best score when the folder's absolute path is another than when it was saved.
         best = str(Path(self.dirpath or "") / "best.ckpt")
         moved = {"dirpath": self.dirpath, "best_model_path": best, "kth_best_model_path": best}

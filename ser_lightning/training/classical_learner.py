@@ -2,6 +2,7 @@
 
 import json
 import time
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -15,13 +16,15 @@ from numpy.typing import NDArray
 from ser_lightning.config.components import build
 from ser_lightning.config.schema import Config, Training
 from ser_lightning.data.datamodule import PartRows, SERData
+from ser_lightning.data.proof import Proof
 from ser_lightning.data.splits import Part
 from ser_lightning.errors import UserError
+from ser_lightning.evaluation.summary import DECISION_VALUES
 from ser_lightning.files import write_json
 from ser_lightning.models.linear_svm import LinearSVM
 from ser_lightning.models.pairwise_svm import PairwiseSVM
 from ser_lightning.models.stream import StreamShape
-from ser_lightning.training.inner_folds import Examples, choose_cost
+from ser_lightning.training.inner_folds import Examples, choose_cost, folds_of
 from ser_lightning.training.learner import Facts
 from ser_lightning.training.stopping import StopRequest, on_signals
 
@@ -56,6 +59,17 @@ class ClassicalLearner:
         _check_also(config.tracking.also)
         _check_normalise(self.streams[0], config.features[self.streams[0]]["normalise"])
 
+    @staticmethod
+    def check_split(config: Config, proof: Proof) -> None:
+        """Raises UserError: the inner folds can't be had of this split's speakers."""
+        copies = {"train": 1 + config.training.waveform.copies}
+        for parts in FITS.values():
+            speakers = {who for part in parts for who in proof.speakers[part]}
+            counts: Counter[str] = Counter()
+            for part in parts:
+                counts.update({label: n * copies.get(part, 1) for label, n in proof.classes[part].items()})
+            folds_of(config.model.get("inner_folds"), len(speakers), max(counts.values()))
+
     @property
     def parameters(self) -> int:
         return self.model.parameters
@@ -74,16 +88,19 @@ class ClassicalLearner:
             "inner_uar": {name: fit["inner_uar"] for name, fit in found.items()},
             "seconds": sum(fit["seconds"] for fit in found.values()),
             "fitted_on": list(FITS["train_validation"]),
-            "selected_by": f"mean UAR of {self.model.inner_folds} inner folds over speakers",
+            "outputs": DECISION_VALUES,
+            "inner_folds": {name: fit["inner_folds"] for name, fit in found.items()},
+            "selected_by": f"mean UAR of {_numbers(found)} inner folds over speakers",
         }
 
     def _fit(self, name: str, data: SERData, folder: Path, stop: StopRequest) -> dict[str, Any]:
         record = folder / f"{name}.json"
         if not record.exists():
             start, examples = time.monotonic(), self._examples(data, FITS[name])
-            cost, uars = choose_cost(self.model, examples, stop, f"choosing C on {' and '.join(FITS[name])}")
-            self.model.fit(examples.vectors, examples.labels, cost).write(folder / f"{name}.npz")
-            write_json(record, {"cost": cost, "inner_uar": uars, "seconds": time.monotonic() - start})
+            chosen = choose_cost(self.model, examples, stop, f"choosing C on {' and '.join(FITS[name])}")
+            self.model.fit(examples.vectors, examples.labels, chosen.cost).write(folder / f"{name}.npz")
+            told = {"cost": chosen.cost, "inner_uar": chosen.uars, "inner_folds": chosen.folds}
+            write_json(record, told | {"seconds": time.monotonic() - start})
         found: dict[str, Any] = json.loads(record.read_text(encoding="utf-8"))
         return found
 
@@ -141,6 +158,11 @@ def _check_also(names: Sequence[str]) -> None:
             f"tracking.also=[{','.join(names)}]: training.learner=classical has no epochs to log there; set "
             "tracking.also=[]"
         )
+
+
+def _numbers(fits: Mapping[str, Mapping[str, Any]]) -> str:
+    """Of inner folds, over all fits."""
+    return " and ".join(map(str, sorted({fit["inner_folds"] for fit in fits.values()})))
 
 
 def _words(values: Mapping[str, Any], keys: Sequence[str], between: str) -> str:

@@ -15,6 +15,8 @@ from ser_lightning.training.memory import peak_memory
 Row = dict[str, float | None]
 """An epoch's metrics by name; None where it has no such metric."""
 
+DIGITS = 6
+
 
 class History(L.Callback):
     """Writes what an epoch logged, and tells the loggers the same; a follower of the file never reads half a row.
@@ -86,6 +88,22 @@ def read_history(path: Path) -> list[Row]:
         {name: (int(text) if name in whole else float(text)) if text else None for name, text in row.items()}
         for row in read_csv(path)
     ]
+
+
+def merit(uar: float, loss: float) -> tuple[float, float]:
+    """What makes an epoch better than another: its validation UAR and, where that is equal, its lower validation loss.
+
+    UARs that differ beyond `DIGITS` are equal: the same recalls, summed in another order in single precision.
+    """
+    return round(uar, DIGITS), -loss
+
+
+def best_epoch(rows: Sequence[Row]) -> int | None:
+    """The epoch of metrics.csv's rows whose weights are kept; of equal merit the first. None where there are none."""
+    if not rows:
+        return None
+    best = max(rows, key=lambda row: merit(row["validation/uar"] or 0.0, row["validation/loss"] or 0.0))
+    return int(best["epoch"] or 0)
 
 
 def last_epoch(rows: Sequence[Row]) -> int | None:

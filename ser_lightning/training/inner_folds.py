@@ -14,6 +14,9 @@ from ser_lightning.errors import StoppedError, UserError
 from ser_lightning.models.linear_svm import LinearSVM
 from ser_lightning.training.stopping import StopRequest
 
+MOST = 5
+"""Inner folds where nobody asks for a number."""
+
 
 @dataclass(frozen=True)
 class Examples:
@@ -27,22 +30,61 @@ class Examples:
     """(N,)"""
 
 
-def choose_cost(model: LinearSVM, examples: Examples, stop: StopRequest, label: str) -> tuple[float, dict[str, float]]:
-    """The candidate of highest mean UAR over inner folds that share no speaker, the least of equals; and all UARs.
+@dataclass(frozen=True)
+class Choice:
+    """The candidate that was chosen, the mean UAR of each, and over how many folds."""
+
+    cost: float
+    uars: dict[str, float]
+    folds: int
+
+
+def choose_cost(model: LinearSVM, examples: Examples, stop: StopRequest, label: str) -> Choice:
+    """The candidate of highest mean UAR over inner folds that share no speaker, the least of equals.
 
     The folds are scikit-learn's StratifiedGroupKFold: speakers whole, shares of classes as alike as that allows.
 
     Raises:
-        UserError: there are fewer speakers than folds, or a fold leaves one class to train on.
+        UserError: there are not so many folds to be had, or one leaves a single class to train on.
         StoppedError: `stop` was asked.
     """
-    folds = _folds(model.inner_folds, examples)
+    number = folds_of(model.inner_folds, len(set(examples.speakers)), int(np.bincount(examples.labels).max()))
+    folds = _folds(number, examples)
     uars: dict[float, list[float]] = {cost: [] for cost in model.costs}
     tasks = list(product(model.costs, folds))
     for cost, fold in track(_until(stop, tasks), label, len(tasks)):
         uars[cost].append(_uar(model.candidate(cost), examples, fold))
     means = {cost: float(np.mean(found)) for cost, found in uars.items()}
-    return max(means, key=lambda cost: means[cost]), {f"{cost:g}": mean for cost, mean in means.items()}
+    best = max(means, key=lambda cost: means[cost])
+    return Choice(best, {f"{cost:g}": mean for cost, mean in means.items()}, number)
+
+
+def folds_of(asked: int | None, speakers: int, largest: int) -> int:
+    """How many inner folds: those asked for, or five, or as many as the data allow.
+
+    Args:
+        asked: `model.inner_folds`.
+        speakers: who is fitted on.
+        largest: utterances of the class that has most; each fold needs one of them.
+
+    Raises:
+        UserError: that many can't be had, or not even two.
+    """
+    number = min(MOST, speakers, largest) if asked is None else asked
+    if speakers < max(number, 2):
+        remedy = f"set model.inner_folds=null, or {speakers} or less, or" if speakers > 1 else "so"
+        raise UserError(
+            f"model.inner_folds={_word(asked)}: there {'are' if speakers != 1 else 'is'} {speakers} "
+            f"speaker{'s' * (speakers != 1)} to choose C on, and no speaker may be in two folds; {remedy} give "
+            "training more speakers"
+        )
+    if largest < max(number, 2):
+        raise UserError(f"model.inner_folds={_word(asked)}: no class has as many utterances; set fewer folds")
+    return number
+
+
+def _word(asked: int | None) -> str:
+    return "null" if asked is None else str(asked)
 
 
 def _until(stop: StopRequest, tasks: Iterable[tuple[float, Any]]) -> Iterator[tuple[float, Any]]:
@@ -55,14 +97,6 @@ def _until(stop: StopRequest, tasks: Iterable[tuple[float, Any]]) -> Iterator[tu
 def _folds(number: int, examples: Examples) -> list[Any]:
     from sklearn.model_selection import StratifiedGroupKFold
 
-    speakers = len(set(examples.speakers))
-    if speakers < number:
-        raise UserError(
-            f"model.inner_folds={number}: there are {speakers} speakers to choose C on, and no speaker may be in two "
-            f"folds; set model.inner_folds={max(2, speakers)} or less, or give training more speakers"
-        )
-    if np.bincount(examples.labels).max() < number:
-        raise UserError(f"model.inner_folds={number}: no class has as many utterances; set fewer folds")
     with warnings.catch_warnings():
         # Shares of a rare class cannot be alike in all folds; none needs to hold it.
         warnings.filterwarnings("ignore", "The least populated class")

@@ -18,7 +18,11 @@ Facts = Mapping[str, Any]
 
 
 class Learner(Protocol):
-    """Built from (config, shapes by stream, classes); registered in the table of learners by name."""
+    """Built from (config, shapes by stream, classes); registered in the table of learners by name.
+
+    One that cannot be fitted on every split has a static `check_split(config, proof)`, too: it raises UserError, and is
+    asked before features are computed.
+    """
 
     @property
     def streams(self) -> tuple[str, ...]:

@@ -23,6 +23,7 @@ from ser_lightning.data.datamodule import SERData
 from ser_lightning.data.normalise import Normaliser
 from ser_lightning.data.splits import Part
 from ser_lightning.errors import UserError
+from ser_lightning.evaluation.summary import PATIENCE
 from ser_lightning.files import write_json
 from ser_lightning.models.lstm import adapt, has_bfloat16
 from ser_lightning.models.stream import StreamShape
@@ -107,8 +108,10 @@ class LightningLearner:
         if data.ranks > 1:
             same_weights(trainer, self.module)
         epoch = torch.load(folder / "best.ckpt", weights_only=True)["epoch"]
-        chosen = {"epoch": epoch, "selected_by": "validation.uar"}
-        learnt = {"parameters": self.parameters, "epochs": trainer.current_epoch, "fitted_on": ["train"]}
+        chosen = {"epoch": epoch, "selected_by": "validation.uar", "utterances": len(data.parts["validation"].ids)}
+        epochs = trainer.current_epoch
+        ended_by = "max_epochs" if epochs == self.config.training.max_epochs else PATIENCE
+        learnt = {"parameters": self.parameters, "epochs": epochs, "ended_by": ended_by, "fitted_on": ["train"]}
         return {**learnt, "checkpoint": chosen}
 
     def load(self, folder: Path, state: str = "best") -> None:

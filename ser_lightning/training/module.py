@@ -5,7 +5,7 @@ from typing import Any
 
 import lightning as L
 import torch
-from torch import Tensor, nn
+from torch import Tensor, distributed, nn
 from torch.nn.utils import clip_grads_with_norm_, get_total_norm
 from torch.optim import Optimizer
 from torchmetrics import MeanMetric
@@ -33,9 +33,11 @@ class NonFiniteLossError(UserError):
 class SERModule(L.LightningModule):
     """Normalise, augment (in training), run `model`, and train on the weighted sum of its heads' losses.
 
-    Logged an epoch: `<part>/loss`, `uar`, `wa`, `macro_f1` and `recall_<class>`, from accumulated counts, and
-    `gradient_norm`: the mean over its optimiser steps of the norm of all gradients together, before clipping (steps
-    whose gradients are not finite, which mixed precision skips, are left out).
+    Of several ranks the loss of a step is one mean over the utterances of all their batches, as it is of one process.
+    Logged an epoch: `<part>/loss`, a mean over its utterances, each as much as its class weighs; `uar`, `wa`,
+    `macro_f1` and `recall_<class>`, from accumulated counts; and `gradient_norm`: the mean over its optimiser steps of
+    the norm of all gradients together, before clipping (steps whose gradients are not finite, which mixed precision
+    skips, are left out).
     """
 
     def __init__(
@@ -88,7 +90,8 @@ class SERModule(L.LightningModule):
 
     def training_step(self, batch: Batch, index: int) -> Tensor:
         alpha = self.settings.mixup
-        return self._step(batch, "train", Mixup.draw(len(batch.labels), alpha) if alpha else None)
+        loss = self._step(batch, "train", Mixup.draw(len(batch.labels), alpha) if alpha else None)
+        return loss * self._share(batch.labels)
 
     def validation_step(self, batch: Batch, index: int) -> Tensor:
         return self._step(batch, "validation")
@@ -106,8 +109,26 @@ class SERModule(L.LightningModule):
         if not torch.isfinite(loss):
             raise NonFiniteLossError(self._non_finite(batch, part, loss))
         self.counts[f"{part}_"].update(output.logits, batch.labels)  # type: ignore[operator]
-        self.losses[f"{part}_"].update(loss.detach(), len(batch.labels))  # type: ignore[operator]
+        self.losses[f"{part}_"].update(loss.detach(), self._weight(batch.labels))  # type: ignore[operator]
         return loss
+
+    def _weight(self, labels: Tensor) -> Tensor:
+        """What a batch's loss is a mean over: its utterances, each as much as its class weighs."""
+        if isinstance(self.weights, Tensor):
+            return self.weights[labels].sum()
+        return torch.tensor(float(len(labels)), device=labels.device)
+
+    def _share(self, labels: Tensor) -> Tensor | float:
+        """This rank's share in the weight of all ranks' batches, times their number.
+
+        DDP takes the mean of the ranks' gradients; with this factor it is that of one mean over all their utterances.
+        """
+        if not (distributed.is_available() and distributed.is_initialized()):
+            return 1.0
+        own = self._weight(labels)
+        every = own.clone()
+        distributed.all_reduce(every)
+        return own * distributed.get_world_size() / every
 
     def configure_gradient_clipping(
         self,

@@ -10,7 +10,7 @@ from ser_lightning.evaluation.bootstrap import intervals
 from ser_lightning.evaluation.calibration import expected_calibration_error
 from ser_lightning.evaluation.pooled import Pooled
 from ser_lightning.evaluation.predictions import Predictions
-from ser_lightning.evaluation.summary import summarise
+from ser_lightning.evaluation.summary import early, summarise
 
 CLASSES = ["a", "b", "c"]
 
@@ -78,3 +78,32 @@ def test_it_is_plain_json_also_where_a_class_is_missing(pooled: Pooled) -> None:
     for summary in (summarise(pooled), summarise(Pooled.of([(0, 0, lacking)]))):
         assert json.loads(json.dumps(summary, allow_nan=False)) == summary
     assert summary["recall"]["c"] is None
+
+
+def lettered(labels: str) -> Predictions:
+    """An utterance a letter, all predicted as the first class."""
+    n = len(labels)
+    ids = [f"{labels}{i}" for i in range(n)]
+    logits = np.tile([1.0, 0.0, 0.0], (n, 1))
+    return Predictions(["a", "b", "c"], ids, ["s"] * n, ["test"] * n, list(labels), logits)
+
+
+def test_means_over_folds_of_different_classes_say_so() -> None:
+    alike = Pooled.of([(0, 0, lettered("aab")), (1, 0, lettered("ab")), (1, 1, lettered("ba"))])
+    assert summarise(alike)["notes"] == {}
+    unlike = Pooled.of([(0, 0, lettered("abc")), (1, 0, lettered("aab")), (2, 0, lettered("cc"))])
+    told = "means over folds that hold different classes: fold 1 lacks c; fold 2 lacks a, b"
+    assert summarise(unlike)["notes"] == {"over_folds_and_seeds": told}
+
+
+def test_the_ece_of_decision_values_and_a_last_epoch_that_patience_chose_say_so() -> None:
+    pooled = Pooled.of([(0, 0, lettered("ab"))])
+    network, svm = {"ended_by": "max_epochs"}, {"outputs": "decision values"}
+    assert summarise(pooled, [network], last=True)["notes"] == {}
+    assert summarise(pooled, [network, svm])["notes"] == {"ece": "of decision values, which claim no probability"}
+    patient = {"ended_by": "patience"}
+    assert summarise(pooled, [patient])["notes"] == {}
+    assert summarise(pooled, [patient, network], last=True)["notes"] == {
+        "epoch": "chosen on validation, too, by early stopping, which ended 1 of 2 trainings"
+    }
+    assert early([patient]) == "chosen on validation, too, by early stopping"

@@ -32,7 +32,7 @@ def coloured_noise(samples: int) -> torch.Tensor:
     return (0.5 * walk / walk.abs().max()).float()
 
 
-def librosa_power(waveform: torch.Tensor, extractor: LogMel) -> np.ndarray:
+def librosa_power(waveform: torch.Tensor, extractor: LogMel, **others: str) -> np.ndarray:
     librosa = pytest.importorskip("librosa")
     power = librosa.feature.melspectrogram(
         y=waveform.double().numpy() * extractor.scale,
@@ -42,8 +42,8 @@ def librosa_power(waveform: torch.Tensor, extractor: LogMel) -> np.ndarray:
         n_mels=extractor.n_mels,
         fmin=extractor.fmin,
         fmax=extractor.fmax,
-        pad_mode="reflect",
         dtype=np.float64,
+        **{"pad_mode": "reflect"} | others,
     )
     expected: np.ndarray = np.maximum(power.T, extractor.least_power)
     return expected
@@ -62,6 +62,19 @@ def test_equals_librosa_on_noise(parameters: dict[str, Any]) -> None:
     extractor = LogMel(**parameters)
     waveform = coloured_noise(20001)
     assert_same_power(extractor.extract(waveform), librosa_power(waveform, extractor))
+
+
+@pytest.mark.parametrize("parameters", [RESOLUTIONS[0], RESOLUTIONS[4]])
+def test_with_librosas_default_padding_only_whole_frames_agree(parameters: dict[str, Any]) -> None:
+    extractor, samples = LogMel(**parameters), 20001
+    waveform = coloured_noise(samples)
+    found = extractor.extract(waveform)
+    padded = librosa_power(waveform, extractor, pad_mode="constant")
+    centres, reach = np.arange(len(found)) * extractor.hop, extractor.n_fft / 2
+    whole = (centres >= reach) & (centres <= samples - reach)
+    assert_same_power(found[whole], padded[whole])
+    first = 10 * np.log10(padded[0]) - found[0].double().numpy()
+    assert abs(first).max() > 1, "of the first frame half is silence in one, and a reflection in the other"
 
 
 @pytest.mark.parametrize("parameters", RESOLUTIONS[:2])

@@ -18,6 +18,7 @@ from ser_lightning.evaluation import significance
 from ser_lightning.evaluation.pooled import Pooled
 from ser_lightning.files import read_csv
 from ser_lightning.reports.compare import compare, show
+from ser_lightning.reports.compare_show import markdown
 from ser_lightning.reports.comparison import Comparison, Difference, Outcome, adjusted
 from ser_lightning.runs.folder import RunFolder
 from ser_lightning.runs.vault import record
@@ -115,6 +116,21 @@ def test_a_test_that_does_not_suit_a_pair_is_no_member_of_the_family() -> None:
     )
     assert [(o.p, o.adjusted, o.m) for o in found] == [(0.02, 0.04, 2), (None, None, 2), (0.03, 0.04, 2)]
     assert found[1].note == "no folds"
+
+
+def test_means_over_folds_of_different_classes_are_noted(maker: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    for name in "ab":
+        maker.crossval(name, {0: noisy(maker.spoken, len(name), 1.0)})
+        path = maker.root / "crossval" / name / "predictions.csv"
+        lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
+        path.write_text("".join(line for line in lines if not line.startswith("s2_joy_")), encoding="utf-8")
+    found = compare(["a", "b", *maker.places])
+    show(found)
+    said = " ".join(capsys.readouterr().err.split())
+    for text in (said, markdown(found)):
+        for letter in "AB":
+            note = f"{letter}, mean ± std: means over folds that hold different classes: fold 2 lacks joy"
+            assert text.count(note) == 1
 
 
 def test_several_seeds(maker: Any) -> None:

@@ -197,6 +197,11 @@ def test_seeds_that_not_all_members_have_are_left_out_and_said(maker: Any, capsy
     assert "left out, because not every member has it: fold 0 seed 0, fold 1 seed 0" in said
     assert f"{100 * found.result['weights'][0]['validation_uar']:.1f}" in said
     assert f"{100 * found.result['figures']['chosen on validation']['uar']:.1f}" in said
+    assert "validation UAR: the highest of 21 weightings tried on these very rows, so it flatters" in said
+    assert found.result["tried"] == 21
+    given = fuse(["a", "b", "weights=[0.5,0.5]", *maker.places])
+    show(given)
+    assert "weightings tried" not in capsys.readouterr().err and given.result["tried"] is None
     maker.crossval("c", {0: noisy(maker.spoken, 3, 1.0)})
     with pytest.raises(UserError, match="b, c share no fold and seed"):
         fuse(["b", "c", *maker.places])

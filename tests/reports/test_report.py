@@ -13,8 +13,10 @@ from ser_lightning.errors import ConfigError, UserError
 from ser_lightning.evaluation.bootstrap import intervals
 from ser_lightning.reports.html.provenance import NOTHING
 from ser_lightning.reports.report import report
+from ser_lightning.runs.folder import RunFolder
 
 from .conftest import Shelf, Study
+from .systems import change, run_id
 
 
 class Outline(HTMLParser):
@@ -116,6 +118,23 @@ def test_last_epoch_stands_beside_the_chosen_one_and_selection_on_test_is_labell
     assert "also selected on test" in text
 
 
+def test_what_a_figure_is_not_is_said_where_it_stands(shelf: Shelf) -> None:
+    study = Study()
+    shelf.crossval(study)
+    runs = [RunFolder(shelf.root / "runs" / run_id(study.name, place)) for place in study.places]
+    for run, ended_by in zip(runs, ["patience", "max_epochs", "patience", "max_epochs", "max_epochs"], strict=True):
+        change(run.result, ended_by=ended_by)
+    early = "last epoch chosen on validation, too, by early stopping, which ended 2 of 5 trainings"
+    unequal = "mean ± std are means over folds that hold different classes: fold 3 lacks happiness"
+    before = Outline(written(shelf, study.name)).text
+    assert before.count(early) == 2, "in the table, and beside the intervals"
+    assert unequal not in before
+    path = shelf.root / "crossval" / study.name / "predictions.csv"
+    lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
+    path.write_text("".join(line for line in lines if not line.startswith("s3_happiness_")), encoding="utf-8")
+    assert unequal in Outline(written(shelf, study.name)).text
+
+
 def test_labels_and_missing_folds_are_badges_with_reasons(shelf: Shelf) -> None:
     study = Study(labels=["speaker_dependent"], shared=["s0", "s3"], missing={(2, 0): "out of memory in epoch 4"})
     shelf.crossval(study)
@@ -203,10 +222,12 @@ def test_a_fusion_shows_members_and_weights(shelf: Shelf) -> None:
     (path.parent / "config.yaml").write_text("members: [first, second]\nweights: null\nstep: 0.25\n", encoding="utf-8")
     alone = [{"n": 9, "uar": uar, "wa": 0.5, "interval": {"uar": [0.1, 0.2], "wa": None}} for uar in (0.125, 0.375)]
     weights = [{"fold": fold, "seed": 0, "weights": [0.25, 0.75], "validation_uar": 0.6} for fold in range(3)]
-    path.write_text(
-        json.dumps(result | {"members": ["first", "second"], "weights": weights, "alone": alone}), encoding="utf-8"
-    )
+    told = result | {"members": ["first", "second"], "weights": weights, "alone": alone}
+    path.write_text(json.dumps(told | {"tried": None}), encoding="utf-8")
+    assert "Given for every fold, with the UAR (%) they reach there." in Outline(written(shelf, study.name)).text
+    path.write_text(json.dumps(told | {"tried": 5}), encoding="utf-8")
     text = Outline(written(shelf, study.name)).text
+    assert "the highest of 5 weightings tried on these very rows, so it flatters." in text
     assert "Members: first, second." in text
     assert "2 0 0.25 0.75 60.0" in text
     assert "first 9 12.5 10.0 to 20.0 50.0" in text and "second 9 37.5" in text

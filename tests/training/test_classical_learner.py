@@ -15,6 +15,8 @@ from sklearn.svm import SVC
 
 from ser_lightning.config.compose import compose
 from ser_lightning.config.schema import Config, Training
+from ser_lightning.crossval.plan import plan
+from ser_lightning.crossval.settings import Settings
 from ser_lightning.data.batching import Utterances
 from ser_lightning.data.datamodule import PartRows, SERData
 from ser_lightning.data.ragged import Ragged, Resident
@@ -22,6 +24,7 @@ from ser_lightning.data.splits import Part
 from ser_lightning.errors import StoppedError, UserError
 from ser_lightning.models.stream import StreamShape
 from ser_lightning.runs.evaluate import evaluate
+from ser_lightning.runs.prepare import prepare
 from ser_lightning.runs.train import train
 from ser_lightning.training.classical_learner import ClassicalLearner
 from ser_lightning.training.stopping import StopRequest
@@ -179,8 +182,39 @@ def test_load_needs_both_fits(parts: dict[Part, tuple[Any, PartRows]], tmp_path:
 
 def test_too_few_speakers_are_refused(parts: dict[Part, tuple[Any, PartRows]], tmp_path: Path) -> None:
     few: dict[Part, tuple[Any, PartRows]] = parts | {"train": part(["p", "q", "r"], 0)}
-    with pytest.raises(UserError, match=r"model\.inner_folds=5: there are 3 speakers.*model\.inner_folds=3"):
-        fitted(few, tmp_path)
+    learner = ClassicalLearner(config(["model.inner_folds=5"]), SHAPES, CLASSES)
+    with pytest.raises(UserError, match=r"model\.inner_folds=5: there are 3 speakers.*inner_folds=null, or 3 or less"):
+        learner.fit(data_of(few), tmp_path, None, StopRequest())
+
+
+def test_a_number_of_inner_folds_that_nobody_asks_for_is_five_or_what_there_is(
+    parts: dict[Part, tuple[Any, PartRows]], tmp_path: Path
+) -> None:
+    _, facts = fitted(parts, tmp_path / "enough")
+    assert facts["inner_folds"] == {"train": 5, "train_validation": 5}
+    assert facts["selected_by"] == "mean UAR of 5 inner folds over speakers"
+    few: dict[Part, tuple[Any, PartRows]] = parts | {"train": part(["p", "q"], 0)}
+    _, facts = fitted(few, tmp_path / "few")
+    assert facts["inner_folds"] == {"train": 2, "train_validation": 4}
+    assert facts["selected_by"] == "mean UAR of 2 and 4 inner folds over speakers"
+    alone: dict[Part, tuple[Any, PartRows]] = parts | {"train": part(["p"], 0)}
+    with pytest.raises(UserError, match=r"model\.inner_folds=null: there is 1 speaker to choose C on.*so give"):
+        fitted(alone, tmp_path / "alone")
+
+
+def test_inner_folds_that_cannot_be_had_are_refused_before_features_are_computed(
+    tiny: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("opensmile")
+    monkeypatch.setattr("ser_lightning.runs.prepare.fill", lambda *_, **__: pytest.fail("computes features"))
+    words = [*of_tiny(tiny), "features=egemaps", "model=linear_svm", "training=classical", "model.inner_folds=5"]
+    with pytest.raises(UserError, match=r"^model\.inner_folds=5: there are 4 speakers"):
+        train(compose(words).config)
+    folds = [*(word for word in words if not word.startswith("split.")), "split=kfold", "split.k=6"]
+    prepared = prepare(compose(folds).config)
+    with pytest.raises(UserError, match=r"^fold 0: model\.inner_folds=5: there are 4 speakers"):
+        plan(prepared, Settings())
+    assert len(plan(prepare(compose([*folds, "model.inner_folds=null"]).config), Settings()).tasks) == 6
 
 
 def test_a_speaker_or_a_fold_may_lack_a_rare_class(tmp_path: Path, recwarn: pytest.WarningsRecorder) -> None:
@@ -203,6 +237,7 @@ def test_folds_need_two_classes_and_a_class_that_reaches_them_all(tmp_path: Path
     learner = ClassicalLearner(config(), SHAPES, ["a", "b"])
     with pytest.raises(UserError, match="leaves a single class"):
         learner.fit(data_of({"train": (vectors[:9], apart)}), tmp_path, None, StopRequest())
+    learner = ClassicalLearner(config(["model.inner_folds=5"]), SHAPES, ["a", "b"])
     small = PartRows(names[4:], [str(i) for i in range(5)], labels[4:], names[4:], [0] * 5)
     with pytest.raises(UserError, match="no class has as many"):
         learner.fit(data_of({"train": (vectors[:5], small)}), tmp_path, None, StopRequest())

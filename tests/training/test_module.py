@@ -157,3 +157,39 @@ def test_gradients_are_clipped_as_torch_does(most: float | None) -> None:
     for one, other in zip(mine, reference, strict=True):
         assert one.grad is not None and other.grad is not None
         assert torch.equal(one.grad, other.grad)
+
+
+def test_with_class_weights_the_ranks_mean_gradient_is_that_of_one_mean_over_all_their_rows(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Two ranks of unequal batches and classes, their gradients averaged as by DDP, against float64 of all rows."""
+    weights, labels = torch.tensor([0.5, 1.0, 4.0]), torch.tensor([0, 0, 1, 0, 2])
+    x, shift = torch.randn(5, 2, 3), torch.zeros(3, requires_grad=True)
+    ranks = [slice(0, 3), slice(3, 5)]
+    total = float(weights[labels].sum())  # 6.5: 2.0 on the first rank, 4.5 on the second
+
+    def summed(own: torch.Tensor) -> None:
+        assert own.item() in [weights[labels[rank]].sum().item() for rank in ranks]
+        own.fill_(total)
+
+    monkeypatch.setattr("ser_lightning.training.module.distributed.is_initialized", lambda: True)
+    monkeypatch.setattr("ser_lightning.training.module.distributed.get_world_size", lambda: 2)
+    monkeypatch.setattr("ser_lightning.training.module.distributed.all_reduce", summed)
+    found, logged, weighed = torch.zeros(3), 0.0, 0.0
+    for rank in ranks:
+        ser = module(weights=weights)
+        shifted = {"x": x[rank] + shift}
+        one = Batch(shifted, {"x": torch.full((len(labels[rank]),), 2)}, labels[rank], torch.arange(len(labels[rank])))
+        loss = ser.training_step(one, 0)
+        (gradient,) = torch.autograd.grad(loss, shift)
+        found += gradient / 2
+        metric = ser.losses["train_"]
+        logged, weighed = logged + metric.mean_value.item(), weighed + metric.weight.item()
+
+    moved = torch.zeros(3, dtype=torch.float64, requires_grad=True)
+    logits = x.double().mean(1) + moved
+    ones = weights.double()
+    expected = 0.3 * cross_entropy(logits, labels, ones, 0.0) + 0.7 * cross_entropy(2 * logits, labels, ones, 0.0)
+    (reference,) = torch.autograd.grad(expected, moved)
+    torch.testing.assert_close(found, reference.float())
+    assert logged / weighed == pytest.approx(expected.item(), rel=1e-5), "the logged loss is that of one process, too"

@@ -52,7 +52,7 @@ def _rows(subject: Subject) -> Iterator[FigureRow]:
             values = {name: summary[name] for name in (*METRICS, "ece")}
             intervals = {name: summary["interval"].get(name) for name in METRICS}
             spread = summary["over_folds_and_seeds"]
-            yield FigureRow(subject, choice, values, intervals, spread, spread["n"])
+            yield FigureRow(subject, choice, values, intervals, spread, spread["n"], summary["notes"].get("epoch", ""))
     if selected := subject.selected:
         n = len(subject.system.pooled.places)
         yield FigureRow(subject, "selected on test", {}, {}, selected, n, selected["note"])

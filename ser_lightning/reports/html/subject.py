@@ -101,8 +101,8 @@ def _subject(key: str, system: System) -> Subject:
         system,
         read(config) if config.exists() else {},
         [read(run.config) for run in runs],
-        summarise(system.pooled),
-        None if last is None else summarise(last),
+        summarise(system.pooled, system.results),
+        None if last is None else summarise(last, system.results, last=True),
     )
 
 
