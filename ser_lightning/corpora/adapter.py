@@ -1,6 +1,7 @@
 """What every corpus adapter is, and how audio files are found below a folder."""
 
 import os
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Protocol
@@ -9,6 +10,8 @@ from ser_lightning.corpora.utterance import Entry, Problem
 from ser_lightning.errors import UserError
 
 SUFFIXES = (".wav", ".flac")
+LISTED = 20
+"""Folders that an error names one by one; of more, it tells the number."""
 
 
 class Adapter(Protocol):
@@ -28,24 +31,81 @@ class Adapter(Protocol):
 
 
 def existing(root: str) -> Path:
-    """Return `root` as an absolute path; raises UserError where there is nothing."""
+    """Return `root` as an absolute path; raises UserError where there is nothing, or nothing can be known."""
     path = Path(root).expanduser().absolute()
-    if not path.exists():
+    if mode(path) is None:
         raise UserError(f"corpus.root: {path} does not exist; set corpus.root=... to where the corpus lies")
     return path
 
 
+def mode(path: Path) -> int | None:
+    """What is there, for `stat.S_ISDIR` and its like; None is nothing.
+
+    Raises:
+        UserError: that can't be known, for want of rights or of an answer: to go on would leave files out silently.
+    """
+    try:
+        return path.stat().st_mode
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except OSError as error:
+        raise UserError(_unreadable([error])) from error
+
+
+def folder(root: Path, name: str) -> Path:
+    """The folder `name` in `root` where there is one, else `root`; raises what `mode` raises."""
+    return root / name if stat.S_ISDIR(mode(root / name) or 0) else root
+
+
+def names(folder: Path) -> list[str]:
+    """What is in a folder, sorted, where it is there; raises what `mode` raises."""
+    try:
+        return sorted(path.name for path in folder.iterdir())
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    except OSError as error:
+        raise UserError(_unreadable([error])) from error
+
+
 def audio_files(root: Path) -> Iterator[Path]:
-    """Yield .wav and .flac files below `root` in sorted order, without hidden files and macOS leftovers."""
+    """Yield .wav and .flac files below `root` in sorted order, without hidden files and macOS leftovers.
+
+    Raises:
+        UserError: at the end, naming every folder that can't be read.
+    """
     seen: set[str] = set()
+    errors: list[OSError] = []
     # Path.rglob stops at linked folders, which are common on shared storage; `seen` ends circles of links.
-    for folder, folders, names in os.walk(root, followlinks=True):
+    for folder, folders, names in os.walk(root, followlinks=True, onerror=errors.append):
         real = os.path.realpath(folder)
         if real in seen:
             folders.clear()
             continue
         seen.add(real)
-        folders[:] = sorted(name for name in folders if not name.startswith(".") and name != "__MACOSX")
-        for name in sorted(names):
-            if name.lower().endswith(SUFFIXES) and not name.startswith("."):
+        folders[:] = sorted(name for name in folders if not _left_out(name))
+        for name in sorted(name for name in names if not _left_out(name)):
+            if name.lower().endswith(SUFFIXES):
                 yield Path(folder, name)
+            elif not Path(name).suffix:
+                errors += _lost_link(Path(folder, name))
+    if errors:
+        raise UserError(_unreadable(errors))
+
+
+def _left_out(name: str) -> bool:
+    return name.startswith(".") or name == "__MACOSX"
+
+
+def _lost_link(path: Path) -> Iterator[OSError]:
+    """Why a link, perhaps to a folder of audio, can't be followed."""
+    try:
+        if path.is_symlink():
+            path.stat()
+    except OSError as error:
+        yield error
+
+
+def _unreadable(errors: list[OSError]) -> str:
+    lines = [f"{error.filename}: {error.strerror}" for error in errors[:LISTED]]
+    more = [f"... and {len(errors) - LISTED} more"] if len(errors) > LISTED else []
+    return "\n  ".join(["cannot be read; mend access to it, or take it out of the corpus:", *lines, *more])

@@ -1,31 +1,34 @@
-"""Decoding audio files with libsndfile, and looking at one: its digest, its peak and its header."""
+"""Decoding audio files with libsndfile to their proven end, and looking at one: its digest, levels and header."""
 
 import hashlib
-import re
+import io
+import os
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import soundfile
 
-Samples = np.ndarray[tuple[int, ...], np.dtype[np.float32]]
+from ser_lightning.corpora.containers.part import BrokenAudioError, Part
+from ser_lightning.corpora.containers.whole import declared, parts
+from ser_lightning.corpora.levels import Levels, Meter, Samples, mono
+
+__all__ = ["Audio", "BrokenAudioError", "Samples", "decode", "digest_of", "look", "mono"]
 
 POINTER = b"version https://git-lfs"
-DATA_CHUNK = re.compile(r"^data : (\d+) \(should be (\d+)\)", re.MULTILINE)
-UNKNOWN_LENGTH = 0x7FFFF000
-"""WAVs written to a pipe declare about this length or 0xFFFFFFFF, since the writer could not go back."""
-
-
-class BrokenAudioError(Exception):
-    """The file cannot be decoded to its end into finite samples; the message says why."""
+BLOCK = 1 << 18
+"""Samples that are read at a time, of all channels together."""
 
 
 @dataclass(frozen=True)
 class Audio:
-    """`digest`: see `digest_of`; `peak` is 1 at full scale."""
+    """`digest`: see `digest_of`; `levels` are of the mono mix."""
 
     digest: str
-    peak: float
+    levels: Levels
     frames: int
     sample_rate: int
     channels: int
@@ -37,48 +40,113 @@ def decode(path: Path) -> tuple[Samples, int]:
     A file of no bytes has no samples, no channels and rate 0.
 
     Raises:
-        BrokenAudioError: it is no audio, cut short, or holds samples that are not finite.
+        BrokenAudioError: it is no audio, cut short, longer than what can be read of it, or holds samples that are not
+            finite; whatever a library raises becomes one.
         OSError: it cannot be opened.
     """
-    if path.stat().st_size == 0:
-        return np.zeros((0, 0), np.float32), 0
-    try:
-        with soundfile.SoundFile(path) as sound:
-            _check_length(sound.extra_info)
-            samples = sound.read(dtype="float32", always_2d=True)
-            rate, declared = sound.samplerate, sound.frames
-    except soundfile.SoundFileError as error:
-        raise BrokenAudioError(_reason(path, error)) from error
-    if len(samples) != declared:
-        raise BrokenAudioError(f"cut short: {len(samples)} of {declared} frames")
-    if not np.isfinite(samples).all():
-        raise BrokenAudioError("holds samples that are not finite numbers")
-    return samples, rate
+    blocks = list(_blocks(path))
+    samples = blocks[0][0] if len(blocks) == 1 else np.concatenate([block for block, _ in blocks])
+    return samples, blocks[0][1]
 
 
 def digest_of(samples: Samples, rate: int) -> str:
     """Hexadecimal SHA-256 of samples, rate and channels; equal audio in WAV and in FLAC has equal digests."""
-    digest = hashlib.sha256(f"{rate} {samples.shape[1]}\n".encode())
-    digest.update(np.ascontiguousarray(samples, "<f4").data)
+    digest = hashlib.sha256(_head(rate, samples.shape[1]))
+    digest.update(_little_endian(samples))
     return digest.hexdigest()
 
 
 def look(path: Path) -> Audio:
-    """Decode the whole file and keep what a corpus needs to know; raises what `decode` raises."""
-    samples, rate = decode(path)
-    frames, channels = samples.shape
-    return Audio(digest_of(samples, rate), float(np.abs(samples).max(initial=0.0)), frames, rate, channels)
+    """Decode the whole file, a block at a time, and keep what a corpus needs to know; raises what `decode` raises."""
+    blocks = _blocks(path)
+    block, rate = next(blocks)
+    channels = block.shape[1]
+    digest, meter = hashlib.sha256(_head(rate, channels)), Meter()
+    while True:
+        digest.update(_little_endian(block))
+        meter.add(block)
+        try:
+            block, _ = next(blocks)
+        except StopIteration:
+            return Audio(digest.hexdigest(), meter.levels, meter.frames, rate, channels)
 
 
-def _check_length(log: str) -> None:
-    """Raise where libsndfile silently shortened a WAV that declares more data than the file holds."""
-    match = DATA_CHUNK.search(log)
-    if match and int(match[2]) < int(match[1]) < UNKNOWN_LENGTH:
-        raise BrokenAudioError(f"cut short: {match[2]} of {match[1]} bytes of samples")
+def _head(rate: int, channels: int) -> bytes:
+    return f"{rate} {channels}\n".encode()
 
 
-def _reason(path: Path, error: soundfile.SoundFileError) -> str:
+def _little_endian(samples: Samples) -> memoryview:
+    return np.ascontiguousarray(samples, "<f4").data
+
+
+class _Forward(soundfile.SoundFile):  # type: ignore[misc]
+    """Read once from front to back: soundfile would seek behind every block, which some decoders do inexactly."""
+
+    def seekable(self) -> bool:
+        return False
+
+
+def _blocks(path: Path) -> Iterator[tuple[Samples, int]]:
+    """Blocks (n, channels) with the rate, at least one, of the same rate and channels."""
+    status = path.stat()
+    if not stat.S_ISREG(status.st_mode):
+        raise BrokenAudioError("is no file")
+    if status.st_size == 0:
+        yield np.zeros((0, 0), np.float32), 0
+        return
+    form = ""
+    with _said(path):
+        for part in parts(path):
+            for block, rate in _read(path, part):
+                new = f"{rate} Hz, channels: {block.shape[1]}"
+                form = form or new
+                if new != form:
+                    raise BrokenAudioError(
+                        f"holds recordings of unlike form ({form}; {new}); give each a file of its own"
+                    )
+                if not np.isfinite(block).all():
+                    raise BrokenAudioError("holds samples that are not finite numbers")
+                yield block, rate
+
+
+def _read(path: Path, part: Part) -> Iterator[tuple[Samples, int]]:
+    with _Forward(os.fsencode(path) if part.content is None else io.BytesIO(part.content)) as sound:
+        size, end, done = max(1, BLOCK // sound.channels), declared(sound), 0
+        while done == 0 or done < sound.frames or sound.frames < 0:
+            left = sound.frames - done if sound.frames > done else size
+            try:
+                block = sound.read(min(size, left), dtype="float32", always_2d=True)
+            except soundfile.SoundFileError as error:
+                raise BrokenAudioError(f"damaged or cut short ({_words(error)})") from error
+            yield block, sound.samplerate
+            done += len(block)
+            if not len(block):
+                break
+    if done < max(end, part.frames):
+        raise BrokenAudioError(f"cut short: {done} of {max(end, part.frames)} frames")
+
+
+@contextmanager
+def _said(path: Path) -> Iterator[None]:
+    """Whatever an audio library raises says what is wrong with the file."""
+    try:
+        yield
+    except (BrokenAudioError, OSError):
+        raise
+    except MemoryError as error:
+        raise BrokenAudioError("takes more memory than there is") from error
+    except Exception as error:
+        raise BrokenAudioError(_reason(path, error)) from error
+
+
+def _reason(path: Path, error: Exception) -> str:
     with path.open("rb") as source:
         if source.read(len(POINTER)) == POINTER:
             return "a git-lfs pointer, not audio; fetch the audio with `git lfs pull`"
-    return str(getattr(error, "error_string", error))
+    if isinstance(error, soundfile.SoundFileError):
+        return _words(error)
+    return f"{type(error).__name__}: {error}"
+
+
+def _words(error: soundfile.SoundFileError) -> str:
+    return str(getattr(error, "error_string", error)).removeprefix("Error : ")

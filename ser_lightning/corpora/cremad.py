@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from ser_lightning.corpora.adapter import audio_files, existing
+from ser_lightning.corpora.adapter import audio_files, existing, folder
 from ser_lightning.corpora.utterance import Entry, Problem
 
 # One file was published with level X, 1040_ITH_SAD_X, and renamed in 2022.
@@ -27,8 +27,7 @@ class CREMAD:
     """Emotion code in a file's name -> class."""
 
     def entries(self) -> Iterator[Entry | Problem]:
-        root = existing(self.root)
-        for path in audio_files(root / "AudioWAV" if (root / "AudioWAV").is_dir() else root):
+        for path in audio_files(folder(existing(self.root), "AudioWAV")):
             match = NAME.fullmatch(path.stem)
             if match is None or not FIRST <= int(match["actor"]) <= LAST:
                 yield Problem("misnamed", path, f"not a CREMA-D name such as 1001_DFA_ANG_XX, actors {FIRST} to {LAST}")

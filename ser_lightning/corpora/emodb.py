@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from ser_lightning.corpora.adapter import audio_files, existing
+from ser_lightning.corpora.adapter import audio_files, existing, folder
 from ser_lightning.corpora.utterance import Entry, Problem
 
 NAME = re.compile(r"(?P<speaker>\d\d)(?P<sentence>[ab]\d\d)(?P<emotion>[A-Z])(?P<take>[a-z])")
@@ -22,8 +22,7 @@ class EmoDB:
     """Emotion letter in a file's name -> class."""
 
     def entries(self) -> Iterator[Entry | Problem]:
-        root = existing(self.root)
-        for path in audio_files(root / "wav" if (root / "wav").is_dir() else root):
+        for path in audio_files(folder(existing(self.root), "wav")):
             match = NAME.fullmatch(path.stem)
             if match is None:
                 yield Problem("misnamed", path, "not an EMO-DB name such as 03a01Fa")

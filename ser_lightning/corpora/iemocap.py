@@ -1,10 +1,11 @@
 """IEMOCAP: Busso et al., "IEMOCAP: interactive emotional dyadic motion capture database", LREC 42, 2008."""
 
+import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from ser_lightning.corpora.adapter import existing
+from ser_lightning.corpora.adapter import existing, mode
 from ser_lightning.corpora.iemocap_complete import complete
 from ser_lightning.corpora.iemocap_files import Turn, turns
 from ser_lightning.corpora.utterance import Entry, Kind, Problem
@@ -37,7 +38,7 @@ class IEMOCAP:
             UserError: `root` holds no folder Session1 to Session5.
         """
         root = existing(self.root)
-        if not any((root / f"Session{number}").is_dir() for number in range(1, 6)):
+        if not any(stat.S_ISDIR(mode(root / f"Session{number}") or 0) for number in range(1, 6)):
             raise UserError(
                 f"corpus.root: {root} holds no folder Session1 to Session5; set corpus.root=... to the folder of "
                 "the release that does (IEMOCAP_full_release)"

@@ -1,11 +1,13 @@
 """The files of an IEMOCAP release: agreed labels, audio and transcriptions, joined by the turn's id."""
 
 import re
+import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+from ser_lightning.corpora.adapter import mode, names
 from ser_lightning.corpora.utterance import Problem
 
 NAME = re.compile(r"Ses(?P<session>0[1-5])[FM]_(?P<dialogs>impro|script)\w*_(?P<speaker>[FM])[0-9X]+")
@@ -30,7 +32,7 @@ class Turn:
     @cached_property
     def there(self) -> bool:
         """Whether the audio file exists."""
-        return self.path.is_file()
+        return _is_file(self.path)
 
 
 def turns(root: Path) -> Iterator[Turn | Problem]:
@@ -38,9 +40,10 @@ def turns(root: Path) -> Iterator[Turn | Problem]:
     for number in range(1, 6):
         session = root / f"Session{number}"
         # No deeper: folders beside the label files hold single annotators' votes in files of the same names.
-        for source in sorted(session.glob("dialog/EmoEvaluation/*.txt")):
-            if not source.name.startswith("."):
-                yield from _dialog(session, source)
+        folder = session / "dialog/EmoEvaluation"
+        for name in names(folder):
+            if name.endswith(".txt") and not name.startswith("."):
+                yield from _dialog(session, folder / name)
 
 
 def _dialog(session: Path, source: Path) -> Iterator[Turn | Problem]:
@@ -75,9 +78,13 @@ def _turn(session: Path, source: Path, label: re.Match[str], texts: dict[str, st
 
 def _texts(path: Path) -> dict[str, str]:
     """Transcriptions by id; lines without one, such as `F: ...`, are remarks."""
-    if not path.is_file():
+    if not _is_file(path):
         return {}
     return {match["id"]: match["text"].strip() for line in _lines(path) if (match := SPOKEN.match(line))}
+
+
+def _is_file(path: Path) -> bool:
+    return stat.S_ISREG(mode(path) or 0)
 
 
 def _lines(path: Path) -> list[str]:

@@ -13,6 +13,7 @@ NAME = re.compile(
     r"-(?P<repetition>0[12])-(?P<actor>\d\d)"
 )
 AUDIO_ONLY, SONG = "03", "02"
+ACTORS = 24
 
 
 @dataclass
@@ -44,6 +45,8 @@ class RAVDESS:
         """Return what is wrong with the name, or nothing."""
         if match is None:
             return "not a RAVDESS name such as 03-01-05-02-01-01-07"
+        if not 1 <= int(match["actor"]) <= ACTORS:
+            return f"there is no actor {match['actor']}, only 01 to {ACTORS}"
         folder = path.parent.name
         if folder.startswith("Actor_") and folder != f"Actor_{match['actor']}":
             return f"the name says actor {match['actor']}, the folder {folder}"

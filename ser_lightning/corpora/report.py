@@ -7,11 +7,12 @@ from rich.markup import escape
 from rich.table import Table
 
 from ser_lightning.corpora.corpus import LISTED, Corpus
+from ser_lightning.corpora.lengths import summary
 from ser_lightning.corpora.utterance import Problem
 
 
 def render(corpus: Corpus, console: Console) -> None:
-    """Print the counts by speaker and class, what was left out, and the first problems of each kind."""
+    """Print the lengths, the counts by speaker and class, what was left out, and the first problems of each kind."""
     speakers = {utterance.speaker for utterance in corpus.utterances}
     hours = sum(utterance.seconds for utterance in corpus.utterances) / 3600
     console.print(
@@ -19,6 +20,8 @@ def render(corpus: Corpus, console: Console) -> None:
         f"{len(corpus.classes)} classes, {hours:.3f} hours, {_formats(corpus)}",
         soft_wrap=True,
     )
+    if corpus.utterances:
+        console.print(summary(corpus.utterances), soft_wrap=True)
     console.print(_counts(corpus))
     for label, number in sorted(corpus.left_out.items()):
         console.print(f"left out: {number} files of {escape(label)}, which is not in corpus.classes")

@@ -9,21 +9,21 @@ from ser_lightning.corpora.adapter import Adapter
 from ser_lightning.corpora.audio import Audio, BrokenAudioError, look
 from ser_lightning.corpora.cache import AudioCache
 from ser_lightning.corpora.corpus import Corpus, CorpusError
+from ser_lightning.corpora.lengths import outliers
+from ser_lightning.corpora.levels import problems as of_levels
 from ser_lightning.corpora.twice import once
 from ser_lightning.corpora.utterance import Entry, Problem, Utterance
 from ser_lightning.errors import ConfigError
 
 __all__ = ["Corpus", "CorpusError", "scan"]
 
-NEAR_SILENT = 0.01
-"""Peak, of full scale, below which a file counts as near-silent."""
-
 
 def scan(adapter: Adapter, cache_dir: Path) -> Corpus:
     """Read names, then the audio of every file that `cache_dir` does not know as it is now.
 
     Problems are collected, not raised: see `Corpus.check`. Raises CorpusError where there is no audio file at
-    all, UserError where `root` does not exist, and ConfigError where `classes` is empty or repeats a name.
+    all, UserError where `root` does not exist or a folder can't be read, and ConfigError where `classes` is empty or
+    repeats a name.
     """
     _check_classes(adapter.classes)
     found = list(adapter.entries())
@@ -36,7 +36,7 @@ def scan(adapter: Adapter, cache_dir: Path) -> Corpus:
     entries, twice = once(entry for entry in named if entry.label in adapter.classes)
     audio, broken = _look_at([entry.path for entry in entries], cache_dir)
     utterances = sorted(_utterances(entries, audio), key=lambda utterance: utterance.id)
-    problems += [*twice, *broken, *_quiet(audio), *_duplicates(utterances)]
+    problems += [*twice, *broken, *_levels(audio), *_duplicates(utterances), *outliers(utterances)]
     return Corpus(root, tuple(utterances), tuple(adapter.classes), tuple(problems), left_out)
 
 
@@ -61,10 +61,10 @@ def _look_at(paths: Iterable[Path], cache_dir: Path) -> tuple[dict[Path, Audio],
                 before = path.stat()
                 seen = look(path)
             except (BrokenAudioError, OSError) as error:
-                broken.append(Problem("broken", path, str(error)))
+                broken.append(Problem("broken", path, getattr(error, "strerror", None) or str(error)))
             else:
                 audio[path] = seen
-                cache.put(path, before.st_size, before.st_mtime_ns, seen)
+                cache.put(path, before, seen)
     finally:
         cache.save()
     return {path: known for path, known in audio.items() if known is not None}, broken
@@ -88,12 +88,12 @@ def _utterances(entries: Iterable[Entry], audio: dict[Path, Audio]) -> Iterator[
             )
 
 
-def _quiet(audio: dict[Path, Audio]) -> Iterator[Problem]:
+def _levels(audio: dict[Path, Audio]) -> Iterator[Problem]:
     for path, a in audio.items():
         if a.frames == 0:
             yield Problem("empty", path, "holds no samples")
-        elif a.peak < NEAR_SILENT:
-            yield Problem("near_silent", path, f"peaks at {a.peak:.4f} of full scale")
+        else:
+            yield from of_levels(path, a.levels)
 
 
 def _duplicates(utterances: Iterable[Utterance]) -> Iterator[Problem]:

@@ -4,11 +4,30 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-Kind = Literal["broken", "duplicate", "empty", "incomplete", "misnamed", "missing", "near_silent", "row", "twice"]
+Kind = Literal[
+    "broken",
+    "cancelling",
+    "duplicate",
+    "empty",
+    "incomplete",
+    "length",
+    "loud",
+    "misnamed",
+    "missing",
+    "near_silent",
+    "offset",
+    "row",
+    "scale",
+    "short",
+    "twice",
+]
 """`missing` is what a table or label file names and is not there, `incomplete` the same where that is allowed,
-`row` a line that cannot be used."""
+`row` a line that cannot be used; `cancelling`, `loud`, `near_silent`, `offset` and `scale` are levels; `length` is far
+from the others' and `short` too short for the features."""
 
-WARNINGS: frozenset[Kind] = frozenset({"duplicate", "incomplete", "near_silent"})
+WARNINGS: frozenset[Kind] = frozenset(
+    {"cancelling", "duplicate", "incomplete", "length", "loud", "near_silent", "offset"}
+)
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,14 @@ SEGMENT_UTTERANCES = 256
 files."""
 
 
+class BadAudioError(UserError):
+    """Features of some files cannot be had; `paths` are the files."""
+
+    def __init__(self, message: str, paths: Sequence[Path]) -> None:
+        super().__init__(message)
+        self.paths = tuple(paths)
+
+
 NAMED = 20
 """Bad files that an error names one by one; of more, it tells the number."""
 
@@ -47,10 +55,10 @@ def fill(
         Stream name -> number of utterances computed now.
 
     Raises:
-        UserError: at the end, listing all audio files that are broken, changed since `items` were made, too
-            short or without finite features, when everything else is stored; at once, if the store cannot be
-            written, a worker died or (ConfigError) an extractor's parameters do not fit together. What was
-            flushed before an interruption stays and is not computed again.
+        BadAudioError: at the end, listing all audio files that are broken, changed since `items` were made, too
+            short or without finite features, when everything else is stored.
+        UserError: at once, if the store cannot be written, a worker died or (ConfigError) an extractor's
+            parameters do not fit together. What was flushed before an interruption stays and is not computed again.
     """
     for extractor in extractors.values():
         store.mark_used(extractor)
@@ -68,7 +76,7 @@ def fill(
     ):
         for task, problem in track(outcomes, label, total=len(tasks)):
             bad |= {task.digest: problem} if problem else {}
-    _refuse([bad[task.digest] for task in tasks if task.digest in bad], len(tasks))
+    _refuse({task.path: bad[task.digest] for task in tasks if task.digest in bad}, len(tasks))
     return {stream: len(digests) for stream, digests in missing.items()}
 
 
@@ -89,10 +97,10 @@ def _alone(filler: Filler, tasks: Sequence[Task]) -> Generator[tuple[Task, str]]
     filler.flush()
 
 
-def _refuse(bad: Sequence[str], total: int) -> None:
+def _refuse(bad: Mapping[Path, str], total: int) -> None:
     """Raise one error that lists what is bad, if anything is."""
     if not bad:
         return
     head = f"{len(bad)} of the {total} audio files read lack features (those of the others are stored):"
     more = [f"... and {len(bad) - NAMED} more"] if len(bad) > NAMED else []
-    raise UserError("\n  ".join([head, *bad[:NAMED], *more]))
+    raise BadAudioError("\n  ".join([head, *list(bad.values())[:NAMED], *more]), list(bad))

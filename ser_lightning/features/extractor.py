@@ -7,6 +7,8 @@ import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, ClassVar, Protocol
 
+from ser_lightning.errors import UserError
+
 if TYPE_CHECKING:
     from torch import Tensor
 
@@ -18,7 +20,11 @@ file would give another waveform than before; 1 was torchaudio's resampling."""
 
 
 class Extractor(Protocol):
-    """Turns a waveform into frames; a frozen dataclass whose fields are its configuration."""
+    """Turns a waveform into frames; a frozen dataclass whose fields are its configuration.
+
+    It may have a property `shortest`, the samples that `extract` needs at least: shorter files are then found before
+    any features are computed.
+    """
 
     name: ClassVar[str]
     """Name in the table of extractors."""
@@ -71,3 +77,21 @@ def key_of(name: str, version: int, parameters: Mapping[str, Parameter], reading
         identity["reading"] = reading
     text = json.dumps(identity, sort_keys=True, separators=(",", ":"), allow_nan=False)
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def why_too_short(extractor: Extractor, samples: int) -> str:
+    """Why a waveform of so many samples, at the extractor's rate, gives no features; nothing where it does."""
+    shortest: int = getattr(extractor, "shortest", 0)
+    if samples >= shortest:
+        return ""
+    rate = extractor.sample_rate
+    return (
+        f"{extractor.name}: {samples} samples ({samples / rate:.3f} s at {rate} Hz) are too short, at least {shortest} "
+        f"samples ({shortest / rate:.3f} s) are needed"
+    )
+
+
+def check_length(extractor: Extractor, samples: int) -> None:
+    """Raise UserError where a waveform of so many samples is too short."""
+    if reason := why_too_short(extractor, samples):
+        raise UserError(reason)

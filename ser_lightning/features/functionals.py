@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import asdict, dataclass
 from functools import lru_cache
 from importlib import metadata
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from ser_lightning.errors import UserError
+from ser_lightning.features.extractor import check_length
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from ser_lightning.features.extractor import Parameter
 
 _DIMS = {"eGeMAPSv02": 88, "ComParE_2016": 6373}
+_LONGEST_FRAME = 60
+"""Milliseconds, in both sets that of pitch."""
 
 
 @lru_cache
@@ -80,18 +82,14 @@ class Functionals:
     def parameters(self) -> dict[str, Parameter]:
         return asdict(self) | {"opensmile": _opensmile_version()}
 
+    @property
+    def shortest(self) -> int:
+        return -(-self.sample_rate * _LONGEST_FRAME // 1000)
+
     def extract(self, waveform: Tensor) -> Tensor:
         """float32 (N,) in [-1, 1] -> float32 (1, dim)."""
         import torch
 
-        with warnings.catch_warnings():
-            # openSMILE warns of what is an error below.
-            warnings.filterwarnings("ignore", "Segment too short")
-            found = _smile(self.feature_set)(waveform.numpy(), self.sample_rate)
-        features = torch.from_numpy(found).float().reshape(1, -1)
-        if features.isnan().all():
-            raise UserError(
-                f"functionals: {waveform.numel()} samples ({waveform.numel() / self.sample_rate:.3f} s) are shorter "
-                f"than a frame of openSMILE's {self.feature_set}"
-            )
-        return features
+        check_length(self, waveform.numel())
+        found = _smile(self.feature_set)(waveform.numpy(), self.sample_rate)
+        return torch.from_numpy(found).float().reshape(1, -1)

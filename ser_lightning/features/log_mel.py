@@ -7,6 +7,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, ClassVar
 
 from ser_lightning.errors import UserError
+from ser_lightning.features.extractor import check_length
 from ser_lightning.features.mel import mel_power, slaney_bank
 
 if TYPE_CHECKING:
@@ -100,16 +101,15 @@ class LogMel:
     def parameters(self) -> dict[str, Parameter]:
         return asdict(self) | {"fmax": self.upper_edge, "floor": self.least_power}
 
+    @property
+    def shortest(self) -> int:
+        return self.n_fft // 2 + 1
+
     def extract(self, waveform: Tensor) -> Tensor:
         """float32 (N,) in [-1, 1] -> float32 (1 + N // hop, n_mels), decibels."""
         import torch
 
-        shortest = self.n_fft // 2 + 1
-        if waveform.numel() < shortest:
-            raise UserError(
-                f"log_mel: {waveform.numel()} samples are too short for n_fft={self.n_fft}, which needs at "
-                f"least {shortest} samples ({shortest / self.sample_rate:.3f} s)"
-            )
+        check_length(self, waveform.numel())
         reach = self.n_fft // 2
         # torch's own padding by reflection takes as long as all the Fourier transforms.
         reflected = torch.cat([waveform[1 : reach + 1].flip(0), waveform, waveform[-reach - 1 : -1].flip(0)])

@@ -8,6 +8,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, ClassVar
 
 from ser_lightning.errors import UserError
+from ser_lightning.features.extractor import check_length
 from ser_lightning.features.mel import htk_bank, mel_power
 
 if TYPE_CHECKING:
@@ -105,15 +106,15 @@ class MFCC:
     def parameters(self) -> dict[str, Parameter]:
         return asdict(self)
 
+    @property
+    def shortest(self) -> int:
+        return self.window
+
     def extract(self, waveform: Tensor) -> Tensor:
         """float32 (N,) in [-1, 1] -> float32 (1 + (N - window) // hop, dim)."""
         import torch
 
-        if waveform.numel() < self.window:
-            raise UserError(
-                f"mfcc: {waveform.numel()} samples are shorter than one frame, which needs at least "
-                f"{self.window} samples ({self.window / self.sample_rate:.3f} s)"
-            )
+        check_length(self, waveform.numel())
         squares = waveform.square().unfold(0, self.window, self.hop).sum(dim=1, keepdim=True)
         energy = squares.mul_(_INT16_SCALE**2).clamp_(min=1).log_()
         static = torch.cat([self._cepstra(waveform), energy], dim=1)

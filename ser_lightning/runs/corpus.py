@@ -1,5 +1,6 @@
 """The corpus of a configuration: fetched, scanned, shown, refused where it can't be used."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,13 +12,16 @@ from ser_lightning.config.sources import choices, read, search_path
 from ser_lightning.corpora.corpus import Corpus, CorpusError
 from ser_lightning.corpora.report import render
 from ser_lightning.corpora.scan import scan
+from ser_lightning.corpora.utterance import Problem
 from ser_lightning.data.proof import prove
 from ser_lightning.data.splits import fold_numbers
 from ser_lightning.errors import ConfigError, UserError
+from ser_lightning.features.extractor import why_too_short
 from ser_lightning.runs.lock import owned
 
 if TYPE_CHECKING:
     from ser_lightning.corpora.fetch import Source
+    from ser_lightning.features.extractor import Extractor
 
 
 def scan_corpus(config: Config) -> Corpus:
@@ -26,7 +30,7 @@ def scan_corpus(config: Config) -> Corpus:
     Raises:
         CorpusError: all fatal problems at once.
     """
-    corpus = scan(build("corpus", config.corpus), Path(config.cache_dir))
+    corpus = with_lengths(scan(build("corpus", config.corpus), Path(config.cache_dir)), config)
     corpus.check()
     return corpus
 
@@ -37,7 +41,7 @@ def inspect_corpus(config: Config) -> Corpus:
     Raises:
         CorpusError: the corpus can't be used; what is wrong has been shown.
     """
-    corpus = scan(build("corpus", config.corpus), Path(config.cache_dir))
+    corpus = with_lengths(scan(build("corpus", config.corpus), Path(config.cache_dir)), config)
     render(corpus, Console())
     try:
         corpus.check()
@@ -63,6 +67,26 @@ def _say_split(config: Config, corpus: Corpus) -> None:
         say(f"the split that the configuration asks for cannot be made, which training would refuse: {error}")
         return
     say_doubts(config, {fold: proof}, len(numbers))
+
+
+def streams(config: Config) -> "dict[str, Extractor]":
+    """The extractors by stream."""
+    common = ("frames", "normalise")
+    return {
+        name: build("extractor", {k: v for k, v in stream.items() if k not in common}, selector="extractor")
+        for name, stream in config.features.items()
+    }
+
+
+def with_lengths(corpus: Corpus, config: Config) -> Corpus:
+    """The corpus with what is too short for one of the configuration's streams among its problems."""
+    extractors, found = streams(config), []
+    for utterance in corpus.utterances:
+        for name, extractor in extractors.items():
+            reason = why_too_short(extractor, round(utterance.seconds * extractor.sample_rate))
+            if reason:
+                found.append(Problem("short", utterance.path, f"too short for the stream `{name}`: {reason}"))
+    return replace(corpus, problems=(*corpus.problems, *found))
 
 
 def fetch_corpus(config: Config) -> Path:

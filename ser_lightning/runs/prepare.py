@@ -12,6 +12,7 @@ from ser_lightning.config.components import build
 from ser_lightning.config.identity import run_id
 from ser_lightning.config.schema import Config
 from ser_lightning.console import console
+from ser_lightning.corpora.cache import AudioCache
 from ser_lightning.corpora.corpus import Corpus
 from ser_lightning.corpora.utterance import Utterance
 from ser_lightning.data.datamodule import PartRows, SERData, Stream
@@ -19,12 +20,12 @@ from ser_lightning.data.proof import Proof, prove
 from ser_lightning.data.split_file import FromFile
 from ser_lightning.data.splits import Assignment, Part, Splitter
 from ser_lightning.data.variant import variant
-from ser_lightning.features.extract import fill
+from ser_lightning.features.extract import BadAudioError, fill
 from ser_lightning.features.extractor import Extractor
 from ser_lightning.features.scratch import copied, expanded
 from ser_lightning.features.store import FeatureStore, Reader
 from ser_lightning.models.stream import StreamShape
-from ser_lightning.runs.corpus import scan_corpus
+from ser_lightning.runs.corpus import scan_corpus, streams
 
 
 @dataclass(frozen=True)
@@ -48,11 +49,7 @@ class Prepared:
     @cached_property
     def extractors(self) -> dict[str, Extractor]:
         """By stream."""
-        common = ("frames", "normalise")
-        return {
-            name: build("extractor", {k: v for k, v in stream.items() if k not in common}, selector="extractor")
-            for name, stream in self.config.features.items()
-        }
+        return streams(self.config)
 
     @property
     def shapes(self) -> dict[str, StreamShape]:
@@ -86,12 +83,20 @@ class Prepared:
         return prove(self.corpus.utterances, parts, self.splitter.speaker_dependent, transductive)
 
     def fill(self, streams: Sequence[str], utterances: Sequence[Utterance]) -> dict[str, int]:
-        """Compute the features that the store lacks; returns how many a stream."""
+        """Compute the features that the store lacks; returns how many a stream.
+
+        Raises:
+            BadAudioError: of some files they can't be had; the next scan reads these again.
+        """
         return self._fill({name: self.extractors[name] for name in streams}, utterances)
 
     def _fill(self, extractors: Mapping[str, Extractor], utterances: Sequence[Utterance]) -> dict[str, int]:
         items = [(u.digest, u.path) for u in utterances]
-        computed = fill(self.store, extractors, items, workers=self.config.extraction_workers)
+        try:
+            computed = fill(self.store, extractors, items, workers=self.config.extraction_workers)
+        except BadAudioError as error:
+            AudioCache(Path(self.config.cache_dir)).forget(error.paths)
+            raise
         self.extracted.update(computed)
         return computed
 

@@ -16,20 +16,23 @@ Write = Callable[..., Path]
 
 
 def reference(path: Path) -> tuple[str, float, int, int, int]:
-    """Digest, peak, frames, rate and channels of a 16-bit WAV, by the standard library."""
+    """Digest, peak of the mean over channels, frames, rate and channels of a 16-bit WAV, by the standard library."""
     with wave.open(str(path)) as source:
         rate, channels, frames = source.getframerate(), source.getnchannels(), source.getnframes()
         values = struct.unpack(f"<{frames * channels}h", source.readframes(frames))
     floats = [value / 32768 for value in values]
     digest = hashlib.sha256(f"{rate} {channels}\n".encode() + struct.pack(f"<{len(floats)}f", *floats))
-    return digest.hexdigest(), max(map(abs, floats)), frames, rate, channels
+    peak = max(abs(sum(floats[i : i + channels])) / channels for i in range(0, len(floats), channels))
+    return digest.hexdigest(), peak, frames, rate, channels
 
 
 def test_look_agrees_with_the_standard_library(tmp_path: Path) -> None:
     samples = np.random.default_rng(0).uniform(-0.7, 0.7, (500, 2))
     soundfile.write(tmp_path / "a.wav", samples, 44_100, subtype="PCM_16")
     audio = look(tmp_path / "a.wav")
-    assert (audio.digest, audio.peak, audio.frames, audio.sample_rate, audio.channels) == reference(tmp_path / "a.wav")
+    digest, peak, *form = reference(tmp_path / "a.wav")
+    assert (audio.digest, [audio.frames, audio.sample_rate, audio.channels]) == (digest, form)
+    assert audio.levels.peak == pytest.approx(peak, rel=1e-6)
 
 
 @pytest.mark.parametrize(
@@ -65,7 +68,7 @@ def test_rate_and_channels_are_part_of_the_digest(tmp_path: Path) -> None:
 def test_a_file_cut_short_is_broken(tmp_path: Path, wav: Write, suffix: str) -> None:
     whole = wav(tmp_path / f"a.{suffix}", frames=8000).read_bytes()
     (tmp_path / f"b.{suffix}").write_bytes(whole[: len(whole) // 2])
-    with pytest.raises(BrokenAudioError, match=r"cut short|lost sync"):
+    with pytest.raises(BrokenAudioError, match="cut short"):
         look(tmp_path / f"b.{suffix}")
 
 

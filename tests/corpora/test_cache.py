@@ -7,13 +7,16 @@ import pytest
 
 from ser_lightning.corpora.audio import Audio
 from ser_lightning.corpora.cache import AudioCache
+from ser_lightning.corpora.levels import Levels
 
-AUDIO = Audio("ab" * 32, 0.5, 100, 16_000, 1)
+from ..waiting import until
+
+AUDIO = Audio("ab" * 32, Levels(-0.5, 0.4, 0.0, 0.1, 1.0), 100, 16_000, 1)
 
 
 def keep(folder: Path, path: Path) -> None:
     cache = AudioCache(folder)
-    cache.put(path, path.stat().st_size, path.stat().st_mtime_ns, AUDIO)
+    cache.put(path, path.stat(), AUDIO)
     cache.save()
 
 
@@ -42,15 +45,39 @@ def test_another_time_at_the_same_size_is_unknown(tmp_path: Path, file: Path) ->
     assert AudioCache(tmp_path / "cache").get(file) is None
 
 
+def test_other_content_at_the_same_size_and_time_is_unknown(tmp_path: Path, file: Path) -> None:
+    time = file.stat().st_mtime_ns
+    changed = file.stat().st_ctime_ns
+
+    def rewritten() -> bool:
+        file.write_bytes(b"54321")
+        os.utime(file, ns=(time, time))
+        return file.stat().st_ctime_ns != changed
+
+    until(rewritten, "the clock of the file system going on")
+    assert (file.stat().st_size, file.stat().st_mtime_ns) == (5, time)
+    assert AudioCache(tmp_path / "cache").get(file) is None
+
+
+def test_what_is_forgotten_is_unknown_and_the_rest_is_kept(tmp_path: Path, file: Path) -> None:
+    other = tmp_path / "b.wav"
+    other.write_bytes(b"1")
+    keep(tmp_path / "cache", other)
+    AudioCache(tmp_path / "cache").forget([file, tmp_path / "never.wav"])
+    last = AudioCache(tmp_path / "cache")
+    assert last.get(file) is None and last.get(other) == AUDIO
+
+
 @pytest.mark.parametrize(
     "content",
     [
         b"",
         b"\xff\xfe\x00",
         b"[]",
-        b'{"version": 1, "files": {"/a": [1, 2]}}',
-        b'{"version": 1, "files": {"/a": [1, 2, "zz", 0.5, 1, 1, 1]}}',
-        b'{"version": 0, "files": {}}',
+        b'{"version": 2, "files": {"/a": [1, 2]}}',
+        b'{"version": 2, "files": {"/a": [1, 2, 3, "zz", [0.5, 1, 1, 1, 1], 1, 1, 1]}}',
+        b'{"version": 2, "files": {"/a": [1, 2, 3, "00", [0.5, 1], 1, 1, 1]}}',
+        b'{"version": 1, "files": {}}',
     ],
 )
 def test_a_damaged_cache_says_so_and_is_rebuilt(
@@ -70,7 +97,7 @@ def test_two_writers_keep_each_others_entries(tmp_path: Path, file: Path) -> Non
     other.write_bytes(b"1")
     early = AudioCache(tmp_path / "cache")
     keep(tmp_path / "cache", other)
-    early.put(file, 5, file.stat().st_mtime_ns, AUDIO)
+    early.put(file, file.stat(), AUDIO)
     early.save()
     last = AudioCache(tmp_path / "cache")
     assert last.get(file) == last.get(other) == AUDIO

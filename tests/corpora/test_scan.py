@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import soundfile
 
+from ser_lightning.corpora.audio import look
 from ser_lightning.corpora.scan import CorpusError, scan
 from ser_lightning.errors import ConfigError, UserError
 
@@ -90,11 +90,11 @@ def test_an_unchanged_corpus_is_not_read_again(
         raise AssertionError("audio was read")
 
     with monkeypatch.context() as patch:
-        patch.setattr(soundfile, "SoundFile", fail)
+        patch.setattr("ser_lightning.corpora.scan.look", fail)
         assert scan(adapter, tmp_path / "cache") == first
     wav(corpus / "wav/03a01Fa.wav", 77, frames=801)
     with monkeypatch.context() as patch:
-        patch.setattr(soundfile, "SoundFile", fail)
+        patch.setattr("ser_lightning.corpora.scan.look", fail)
         with pytest.raises(AssertionError, match="audio was read"):
             scan(adapter, tmp_path / "cache")
     assert scan(adapter, tmp_path / "cache").utterances[0].seconds == 801 / 16_000
@@ -103,15 +103,15 @@ def test_an_unchanged_corpus_is_not_read_again(
 def test_what_was_read_before_an_interruption_is_kept(
     tmp_path: Path, corpus: Path, configured: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real, read = soundfile.SoundFile, []
+    read: list[str] = []
 
     def interrupted(path: Path) -> Any:
         read.append(path.name)
         if len(read) == 4:
             raise KeyboardInterrupt
-        return real(path)
+        return look(path)
 
-    monkeypatch.setattr(soundfile, "SoundFile", interrupted)
+    monkeypatch.setattr("ser_lightning.corpora.scan.look", interrupted)
     adapter = configured("emodb", root=str(corpus))
     with pytest.raises(KeyboardInterrupt):
         scan(adapter, tmp_path / "cache")
@@ -168,7 +168,7 @@ def test_classes_that_are_none_or_repeated(
     message: str,
 ) -> None:
     opened: list[object] = []
-    monkeypatch.setattr(soundfile, "SoundFile", opened.append)
+    monkeypatch.setattr("ser_lightning.corpora.scan.look", opened.append)
     with pytest.raises(ConfigError, match=message):
         scan(configured("emodb", root=str(corpus), classes=classes), tmp_path / "cache")
     assert opened == []
