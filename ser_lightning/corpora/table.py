@@ -10,6 +10,7 @@ from ser_lightning.corpora.adapter import existing
 from ser_lightning.corpora.table_files import OPTIONAL, REQUIRED, Row, rows
 from ser_lightning.corpora.utterance import Entry, Problem
 from ser_lightning.errors import UserError
+from ser_lightning.strict_csv import separator
 
 
 @dataclass
@@ -33,16 +34,15 @@ class Table:
             raise UserError(
                 f"corpus.root: {table} is a folder; the corpus `table` needs the CSV file's path, or the Parquet file's"
             )
-        for place, row in rows(table, _check_columns):
-            yield self._entry(table, place, row)
+        for row in rows(table, _check_columns):
+            yield self._entry(table, row)
 
-    def _entry(self, table: Path, place: str, row: Row) -> Entry | Problem:
-        fields = {key: value.strip() for key, value in row.items() if key and isinstance(value, str)}
-        needed = REQUIRED + (["id"] if "id" in row else [])
-        wanting = [name for name in needed if not fields.get(name)]
-        if None in row or None in row.values():
-            return Problem("row", table, f"{place} has not as many fields as the header")
-        if wanting:
+    def _entry(self, table: Path, row: Row) -> Entry | Problem:
+        place, fields = row.place, row.fields
+        if row.wrong:
+            return Problem("row", table, f"{place} {row.wrong}")
+        needed = REQUIRED + (["id"] if "id" in fields else [])
+        if wanting := [name for name in needed if not fields.get(name)]:
             return Problem("row", table, f"{place}: no {' and no '.join(wanting)}")
         label = self.labels.get(fields["label"], fields["label"])
         if fields["label"] not in self.labels and label not in self.classes:
@@ -61,6 +61,7 @@ def _check_columns(table: Path, columns: Sequence[str]) -> None:
     if missing:
         raise UserError(
             f"{table}: no column {', '.join(missing)}; its first line names {', '.join(columns) or 'nothing'}"
+            f"{separator(columns)}"
         )
     for name in columns:
         meant = get_close_matches(name.strip().lower(), OPTIONAL, n=1, cutoff=0.8)

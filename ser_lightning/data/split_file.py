@@ -1,6 +1,5 @@
 """A split that a file gives: the partition that a challenge or a paper published, for any corpus."""
 
-import csv
 import hashlib
 import json
 from collections import Counter
@@ -11,6 +10,8 @@ from typing import ClassVar
 
 from ser_lightning.data.splits import PARTS, Assignment, Row
 from ser_lightning.errors import UserError
+from ser_lightning.names import clean
+from ser_lightning.strict_csv import read_rows, separator
 
 NAMED = 5
 """Utterances that an error names; of more, it tells the number."""
@@ -42,16 +43,22 @@ class FromFile:
         return hashlib.sha256(json.dumps(sorted(self._read().items())).encode()).hexdigest()
 
     def _read(self) -> Assignment:
+        path = Path(self.file)
         try:
-            with Path(self.file).open(newline="", encoding="utf-8-sig") as source:
-                table = csv.DictReader(source)
-                rows, columns = list(table), table.fieldnames or []
-        except (OSError, UnicodeDecodeError, csv.Error) as error:
+            columns, rows = read_rows(path, ("id", "part"))
+        except OSError as error:
             raise UserError(f"split.file={self.file}: cannot read it ({error})") from error
         if missing := [name for name in ("id", "part") if name not in columns]:
-            raise UserError(f"{self.file}: no column {' and '.join(missing)}; its first line must name id and part")
-        self._check(rows)
-        return {row["id"]: row["part"] for row in rows}  # type: ignore[misc]
+            raise UserError(
+                f"{self.file}: no column {' and '.join(missing)}; its first line must name id and part"
+                f"{separator(columns)}"
+            )
+        for row in rows:
+            if row.wrong:
+                raise UserError(f"{self.file}, line {row.line}: {row.wrong}")
+        found = [{"id": clean(row.fields["id"]), "part": row.fields["part"]} for row in rows]
+        self._check(found)
+        return {row["id"]: row["part"] for row in found}  # type: ignore[misc]
 
     def _check(self, rows: list[dict[str, str]]) -> None:
         if twice := [name for name, count in Counter(row["id"] for row in rows).items() if count > 1]:
