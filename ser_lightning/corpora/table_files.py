@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from ser_lightning.strict_csv import read_rows
 
 REQUIRED = ["path", "label", "speaker"]
 OPTIONAL = ["id", "session", "text"]
+TIMES = ["start", "end"]
 
 
 @dataclass(frozen=True)
@@ -58,14 +60,17 @@ def _parquet(table: Path, check: Check) -> Iterator[Row]:
     try:
         columns = list(parquet.read_schema(table).names)
         check(table, columns)
-        wanted = [name for name in columns if name in REQUIRED + OPTIONAL]
+        wanted = [name for name in columns if name in REQUIRED + OPTIONAL or name.lower() in TIMES]
         content = parquet.read_table(table, columns=wanted).to_pylist()
+        others = dict.fromkeys((name for name in columns if name not in wanted), "")
     except (pyarrow.ArrowException, OSError) as error:
         raise UserError(f"{table} is not a Parquet file ({error}); save it as one") from error
     for number, row in enumerate(content, start=1):
-        yield Row(f"row {number}", {name: _text(value).strip() for name, value in row.items()})
+        yield Row(f"row {number}", others | {name: _text(value).strip() for name, value in row.items()})
 
 
 def _text(value: Any) -> str:
-    """A cell as text; nothing, and the NaN that stands for it in columns of floats, is empty."""
+    """A cell as text; nothing, and the NaN that stands for it in columns of floats, is empty; durations in seconds."""
+    if isinstance(value, timedelta):
+        return str(value.total_seconds())
     return "" if value is None or (isinstance(value, float) and math.isnan(value)) else str(value)

@@ -4,11 +4,45 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-Kind = Literal["broken", "duplicate", "empty", "incomplete", "misnamed", "missing", "near_silent", "row", "twice"]
+Kind = Literal[
+    "alike",
+    "broken",
+    "duplicate",
+    "empty",
+    "incomplete",
+    "misnamed",
+    "missing",
+    "near_silent",
+    "row",
+    "twice",
+    "two_labels",
+    "unused",
+]
 """`missing` is what a table or label file names and is not there, `incomplete` the same where that is allowed,
-`row` a line that cannot be used."""
+`row` a line that cannot be used, `alike` two names that may be meant as one, `two_labels` one recording under several,
+`unused` columns that are passed over."""
 
-WARNINGS: frozenset[Kind] = frozenset({"duplicate", "incomplete", "near_silent"})
+WARNINGS: frozenset[Kind] = frozenset({"alike", "duplicate", "incomplete", "near_silent"})
+NOTES: frozenset[Kind] = frozenset({"unused"})
+"""What is told and need not be mended."""
+
+
+@dataclass(frozen=True)
+class Segment:
+    """What a row names of its file: from `start` to `end` in seconds, None for its end."""
+
+    start: float
+    end: float | None
+    place: str
+    """The row, such as `line 3`."""
+
+    @property
+    def refusal(self) -> str:
+        end = "its end" if self.end is None else f"{self.end:g} s"
+        return (
+            f"start and end name a part of the file ({self.start:g} s to {end}), and an utterance is a whole file: cut "
+            "the part out into a file of its own"
+        )
 
 
 @dataclass(frozen=True)
@@ -21,6 +55,7 @@ class Entry:
     session: str
     label: str
     text: str
+    part: Segment | None = None
 
 
 @dataclass(frozen=True)
@@ -49,7 +84,7 @@ class Problem:
 
     @property
     def fatal(self) -> bool:
-        return self.kind not in WARNINGS
+        return self.kind not in WARNINGS | NOTES
 
     def __str__(self) -> str:
         return f"{self.kind}: {self.path}: {self.detail}"

@@ -18,6 +18,7 @@ from ser_lightning.errors import StoppedError
 from ser_lightning.evaluation.pictures import curves_png
 from ser_lightning.evaluation.predictions import Predictions
 from ser_lightning.files import write_json
+from ser_lightning.runs.corpus import say_warnings
 from ser_lightning.runs.folder import RunFolder
 from ser_lightning.runs.lock import owned
 from ser_lightning.runs.logs import logged_to
@@ -106,6 +107,7 @@ def _train(
     run.begin(config)
     run.write_split(prepared.corpus.utterances, parts, proof)
     console.print(proof.table())
+    say_warnings(prepared.corpus)
     data = prepared.data(parts, ("train", "validation"), learner.streams, device)
     ranks = f", {config.training.ranks} ranks" if config.training.ranks > 1 else ""
     console.print(
