@@ -9,11 +9,14 @@ from omegaconf import OmegaConf, SCMode
 from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBaseException
 
 from ser_lightning.config.checks import check
-from ser_lightning.config.components import blamed, table, target
+from ser_lightning.config.components import blamed, load, table, target
 from ser_lightning.config.schema import LOSS, NAMED, STREAM, Config, SpecAugment, Tracking, Training, Waveform
 from ser_lightning.config.shapes import MISSING, check_loss, check_shapes, check_stream, missing_keys, type_at
 from ser_lightning.config.signature import schema
-from ser_lightning.errors import ConfigError
+from ser_lightning.errors import ConfigError, UserError
+
+LISTED = 20
+"""Labels that an error names, the most frequent first."""
 
 
 def config_type(tree: Mapping[str, Any]) -> type:
@@ -92,13 +95,29 @@ def checked(kind: type, tree: Mapping[str, Any], origin: Mapping[str, str], comp
                 OmegaConf.update(merged, key, MISSING, merge=False)
             missing = sorted(OmegaConf.missing_keys(merged))
             if missing and complete:
-                raise ConfigError(f"missing value: give {' '.join(f'{key}=...' for key in missing)}")
+                words = " ".join(f"{key}=..." for key in missing)
+                raise ConfigError(f"missing value: give {words}{_labels_found(missing, tree['corpus'])}")
             # What refers to a missing value cannot be resolved and is left as it is written.
             plain: Any = OmegaConf.to_container(merged, resolve=not missing, structured_config_mode=SCMode.DICT)
     except (OmegaConfBaseException, Warning) as error:
         raise ConfigError(_message(error, kind, tree, origin)) from error
     check(plain, place)
     return _config(plain)
+
+
+def _labels_found(missing: Sequence[str], corpus: Mapping[str, Any]) -> str:
+    """Where classes are missing and the corpus can tell its labels from names alone: these, and how often each is."""
+    wants = [key for key in missing if key.startswith("corpus.")]
+    adapter = load(target("corpus", corpus["name"]))
+    if wants != ["corpus.classes"] or not hasattr(adapter, "label_counts"):
+        return ""
+    try:
+        found = adapter(root=str(corpus["root"]), classes=[], labels=corpus.get("labels") or {}).label_counts()
+    except (UserError, OSError) as error:
+        return f"; {error}"
+    names = ", ".join(f"{name} ({number})" for name, number in found.most_common(LISTED))
+    more = f" and {len(found) - LISTED} others" if len(found) > LISTED else ""
+    return f"; {corpus['root']} has the labels {names or 'of no row'}{more}"
 
 
 def _config(plain: dict[str, Any]) -> Config:

@@ -1,25 +1,35 @@
 """Reading a table's rows as text: CSV as spreadsheets write it, and Parquet with the package's extra."""
 
-import csv
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 from ser_lightning.errors import UserError
+from ser_lightning.strict_csv import read_rows
 
 REQUIRED = ["path", "label", "speaker"]
 OPTIONAL = ["id", "session", "text"]
+TIMES = ["start", "end"]
 
-Row = dict[str | None, str | list[str] | None]
-"""As csv.DictReader gives it: fields beyond the header under None, absent fields as None."""
-Rows = Iterator[tuple[str, Row]]
-"""Each row with its place in the file: `line 3`, or `row 3` where there are no lines."""
+
+@dataclass(frozen=True)
+class Row:
+    """A row's place in the file (`line 3`, or `row 3` where there are no lines), and its trimmed fields by column."""
+
+    place: str
+    fields: Mapping[str, str]
+    wrong: str = ""
+    """Why it cannot be used."""
+
+
 Check = Callable[[Path, Sequence[str]], None]
 """Told the file and the names of its columns before any row is read."""
 
 
-def rows(table: Path, check: Check) -> Rows:
+def rows(table: Path, check: Check) -> Iterator[Row]:
     """Yield the rows of a CSV file, or of a file called `.parquet`.
 
     Raises:
@@ -28,19 +38,17 @@ def rows(table: Path, check: Check) -> Rows:
     yield from (_parquet if table.suffix.lower() == ".parquet" else _csv)(table, check)
 
 
-def _csv(table: Path, check: Check) -> Rows:
+def _csv(table: Path, check: Check) -> Iterator[Row]:
     try:
-        # Spreadsheets write a byte order mark, which would become part of the first column's name.
-        with table.open(newline="", encoding="utf-8-sig") as source:
-            reader: csv.DictReader[str] = csv.DictReader(source)
-            check(table, list(reader.fieldnames or []))
-            for row in reader:
-                yield f"line {reader.line_num}", dict(row)
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise UserError(f"{table} is not a CSV file in UTF-8 ({error}); save it as one") from error
+        columns, found = read_rows(table, [*REQUIRED, "id", "session"])
+    except OSError as error:
+        raise UserError(f"{table} cannot be read ({error.strerror})") from error
+    check(table, columns)
+    for row in found:
+        yield Row(f"line {row.line}", row.fields, row.wrong)
 
 
-def _parquet(table: Path, check: Check) -> Rows:
+def _parquet(table: Path, check: Check) -> Iterator[Row]:
     try:
         import pyarrow  # type: ignore[import-untyped]
         from pyarrow import parquet
@@ -52,14 +60,17 @@ def _parquet(table: Path, check: Check) -> Rows:
     try:
         columns = list(parquet.read_schema(table).names)
         check(table, columns)
-        wanted = [name for name in columns if name in REQUIRED + OPTIONAL]
+        wanted = [name for name in columns if name in REQUIRED + OPTIONAL or name.lower() in TIMES]
         content = parquet.read_table(table, columns=wanted).to_pylist()
+        others = dict.fromkeys((name for name in columns if name not in wanted), "")
     except (pyarrow.ArrowException, OSError) as error:
         raise UserError(f"{table} is not a Parquet file ({error}); save it as one") from error
     for number, row in enumerate(content, start=1):
-        yield f"row {number}", {name: _text(value) for name, value in row.items()}
+        yield Row(f"row {number}", others | {name: _text(value).strip() for name, value in row.items()})
 
 
 def _text(value: Any) -> str:
-    """A cell as text; nothing, and the NaN that stands for it in columns of floats, is empty."""
+    """A cell as text; nothing, and the NaN that stands for it in columns of floats, is empty; durations in seconds."""
+    if isinstance(value, timedelta):
+        return str(value.total_seconds())
     return "" if value is None or (isinstance(value, float) and math.isnan(value)) else str(value)

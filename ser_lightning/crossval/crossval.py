@@ -15,6 +15,7 @@ from ser_lightning.crossval.progress import Progress
 from ser_lightning.crossval.settings import Settings
 from ser_lightning.crossval.track import track
 from ser_lightning.errors import ConfigError, StoppedError
+from ser_lightning.runs.corpus import say_warnings
 from ser_lightning.runs.doubts import say_doubts
 from ser_lightning.runs.evaluate import evaluate
 from ser_lightning.runs.folder import RunFolder
@@ -93,6 +94,7 @@ def _run(
 ) -> Progress:
     """Run those of `tasks` that are not finished."""
     folder.begin(chosen.base.config)
+    say_warnings(chosen.base.corpus)
     progress = Progress(folder, tasks)
     console.print(f"cross-validation {group or folder.id}: {progress.said}", soft_wrap=True)
     proofs = {task.fold: task.proof for task in tasks}

@@ -7,6 +7,7 @@ from itertools import combinations
 from typing import Any
 
 from rich.table import Table
+from rich.text import Text
 
 from ser_lightning.data.splits import PARTS, Assignment, Row
 from ser_lightning.errors import UserError
@@ -47,13 +48,13 @@ class Proof:
 
     def table(self) -> Table:
         """A column a part: utterances, speakers, classes; the caption says what is shared."""
-        table = Table("split", *PARTS, caption=self._caption(), caption_justify="left")
+        table = Table("split", *PARTS, caption=Text(self._caption()), caption_justify="left")
         for column in table.columns[1:]:
             column.justify = "right"
         table.add_row("utterances", *(str(self.utterances[part]) for part in PARTS))
-        table.add_row("speakers", *(" ".join(self.speakers[part]) for part in PARTS))
+        table.add_row("speakers", *(Text(" ".join(self.speakers[part])) for part in PARTS))
         for name in sorted({name for counts in self.classes.values() for name in counts}):
-            table.add_row(name, *(str(self.classes[part].get(name, 0)) for part in PARTS))
+            table.add_row(Text(name), *(str(self.classes[part].get(name, 0)) for part in PARTS))
         return table
 
     def _caption(self) -> str:

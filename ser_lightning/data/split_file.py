@@ -1,6 +1,5 @@
 """Splits that a file gives: the partition that a challenge or a paper published, for any corpus."""
 
-import csv
 import hashlib
 import json
 from collections import Counter
@@ -12,6 +11,8 @@ from ser_lightning.data.groups import groups
 from ser_lightning.data.splits import PARTS, Assignment, Part, Row, shuffled, take
 from ser_lightning.data.stratify import alike
 from ser_lightning.errors import UserError
+from ser_lightning.names import clean
+from ser_lightning.strict_csv import read_rows, separator
 
 NAMED = 5
 """Utterances that an error names; of more, it tells the number."""
@@ -112,17 +113,19 @@ class FromFile:
 
     def _read(self) -> list[dict[str, str]]:
         try:
-            with Path(self.file).open(newline="", encoding="utf-8-sig") as source:
-                table = csv.DictReader(source)
-                rows, columns = list(table), table.fieldnames or []
-        except (OSError, UnicodeDecodeError, csv.Error) as error:
+            columns, rows = read_rows(Path(self.file), ("id", "part", "fold"))
+        except OSError as error:
             raise UserError(f"split.file={self.file}: cannot read it ({error})") from error
         needed = ("id",) if "fold" in columns else ("id", "part")
         if missing := [name for name in needed if name not in columns]:
             raise UserError(
                 f"{self.file}: no column {' and '.join(missing)}; its first line must name id and part, or id and fold"
+                f"{separator(columns)}"
             )
-        return rows
+        for row in rows:
+            if row.wrong:
+                raise UserError(f"{self.file}, line {row.line}: {row.wrong}")
+        return [{**row.fields, "id": clean(row.fields["id"])} for row in rows]
 
 
 def _parts(place: str, rows: Sequence[Mapping[str, str]]) -> Assignment:

@@ -34,10 +34,11 @@ def confusion_png(path: Path, scores: Scores, classes: Sequence[str], title: str
             fontsize=8,
             color="white" if shares[i, j] > 0.55 else "black",
         )
-    axes.set_xticks(range(len(classes)), classes, rotation=35, ha="right", rotation_mode="anchor")
-    axes.set_yticks(range(len(classes)), classes)
+    plain: dict[str, Any] = {"parse_math": False}  # a class may have dollar signs
+    axes.set_xticks(range(len(classes)), classes, rotation=35, ha="right", rotation_mode="anchor", **plain)
+    axes.set_yticks(range(len(classes)), classes, **plain)
     axes.set(xlabel="predicted", ylabel="true")
-    axes.set_title(f"{title}\nUAR {scores.uar:.3f}   WA {scores.wa:.3f}   n = {scores.n}", fontsize=10)
+    axes.set_title(f"{title}\nUAR {scores.uar:.3f}   WA {scores.wa:.3f}   n = {scores.n}", fontsize=10, **plain)
     figure.colorbar(image, ax=axes, label="share of the true class", shrink=0.8)
     _save(figure, path)
 

@@ -31,9 +31,9 @@ def show(comparison: Comparison) -> None:
     for line in legend(comparison):
         console.print(Text(line), soft_wrap=True)
     for sheet in sheets(comparison):
-        table = Table(title=sheet.title, title_justify="left")
+        table = Table(title=Text(sheet.title), title_justify="left")
         for i, column in enumerate(sheet.columns):
-            table.add_column(column, justify="right" if i else "left")
+            table.add_column(Text(column), justify="right" if i else "left")
         for row in sheet.rows:
             table.add_row(*map(Text, row))
         console.print(table)

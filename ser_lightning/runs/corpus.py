@@ -5,12 +5,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.console import Console
+from rich.text import Text
 
 from ser_lightning.config.components import build
 from ser_lightning.config.schema import Config
 from ser_lightning.config.sources import choices, read, search_path
+from ser_lightning.console import console
 from ser_lightning.corpora.corpus import Corpus, CorpusError
-from ser_lightning.corpora.report import render
+from ser_lightning.corpora.report import render, warnings
 from ser_lightning.corpora.scan import scan
 from ser_lightning.corpora.utterance import Problem
 from ser_lightning.data.proof import prove
@@ -33,6 +35,12 @@ def scan_corpus(config: Config) -> Corpus:
     corpus = with_lengths(scan(build("corpus", config.corpus), Path(config.cache_dir)), config)
     corpus.check()
     return corpus
+
+
+def say_warnings(corpus: Corpus) -> None:
+    """Say in one line a kind what `ser corpus` warns of."""
+    for line in warnings(corpus):
+        console.print(Text(line, "yellow"), soft_wrap=True)
 
 
 def inspect_corpus(config: Config) -> Corpus:

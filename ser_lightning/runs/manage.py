@@ -5,6 +5,7 @@ from datetime import datetime
 from pathlib import Path
 
 from rich.table import Table
+from rich.text import Text
 
 from ser_lightning.config.overrides import parse
 from ser_lightning.config.schema import Config
@@ -32,7 +33,7 @@ def list_runs(words: list[str]) -> list[RunFolder]:
         return []
     table = Table("run", "state", "epochs", "validation UAR", "test UAR", "labels", "last change")
     for run in runs:
-        table.add_row(*_row(run))
+        table.add_row(*map(Text, _row(run)))
     console.print(table)
     return runs
 

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from rich.table import Table
+from rich.text import Text
 
 from ser_lightning.console import console
 from ser_lightning.runs.folder import RunFolder
@@ -14,7 +15,8 @@ def show(run: RunFolder) -> None:
     result = run.read_result()
     parts = [part for part in ("validation", "test") if part in result]
     labels = f" ({', '.join(result['labels'])})" if result["labels"] else ""
-    console.print(f"\n[bold]{result['id']}[/bold]{labels}: {_chosen(result)}", soft_wrap=True, highlight=False)
+    head = Text.assemble("\n", (result["id"], "bold"), f"{labels}: {_chosen(result)}")
+    console.print(head, soft_wrap=True)
     console.print(_table(result, parts))
     places = (
         ("confusion matrix", run.confusion(parts[-1])),
@@ -50,5 +52,5 @@ def _table(result: dict[str, Any], parts: Sequence[str]) -> Table:
         table.add_row(name, *(f"{result[part][key]:.3f}" for part in parts))
     for name in result["classes"]:
         recalls = (result[part]["recall"][name] for part in parts)
-        table.add_row(f"recall {name}", *("-" if value is None else f"{value:.3f}" for value in recalls))
+        table.add_row(Text(f"recall {name}"), *("-" if value is None else f"{value:.3f}" for value in recalls))
     return table

@@ -18,6 +18,7 @@ from ser_lightning.errors import StoppedError
 from ser_lightning.evaluation.pictures import curves_png
 from ser_lightning.evaluation.predictions import Predictions
 from ser_lightning.files import write_json
+from ser_lightning.runs.corpus import say_warnings
 from ser_lightning.runs.doubts import say_doubts
 from ser_lightning.runs.folder import RunFolder
 from ser_lightning.runs.lock import owned
@@ -108,6 +109,7 @@ def _train(
     run.begin(config)
     run.write_split(prepared.corpus.utterances, parts, proof)
     console.print(proof.table())
+    say_warnings(prepared.corpus)
     say_doubts(config, {config.split.get("fold", 0): proof}, prepared.splitter.folds(prepared.corpus.utterances))
     data = prepared.data(parts, ("train", "validation"), learner.streams, device)
     ranks = f", {config.training.ranks} ranks" if config.training.ranks > 1 else ""

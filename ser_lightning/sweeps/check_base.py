@@ -4,6 +4,7 @@ from ser_lightning.config.compose import bind
 from ser_lightning.crossval.plan import plan
 from ser_lightning.crossval.settings import Settings
 from ser_lightning.errors import ConfigError
+from ser_lightning.runs.corpus import say_warnings
 from ser_lightning.runs.outcome import find_device
 from ser_lightning.runs.prepare import prepare
 from ser_lightning.sweeps.frozen import Frozen
@@ -19,6 +20,7 @@ def check_base(frozen: Frozen) -> None:
     config = bind(frozen.base, "the study's base")
     find_device(config.training)
     prepared, inner = prepare(config), frozen.study.crossval
+    say_warnings(prepared.corpus)
     if inner is None:
         prepared.split()
         return

@@ -34,6 +34,21 @@ def test_counts_by_speaker_and_class() -> None:
     assert any("no file of class z" in line for line in lines)
 
 
+def test_names_are_shown_as_they_stand() -> None:
+    names = ["[laughter]", ":smile:", "[/b]", "back\\slash\\"]
+    utterances = tuple(
+        Utterance(name, Path("/c/[red]a"), name, f"[{name}", "", name, "", 1.0, 16_000, 1) for name in names
+    )
+    problem = Problem("near_silent", Path("/c/[v2]"), "[bold]why :wave:")
+    corpus = Corpus(Path("/c [x]"), utterances, (*names, "[none]"), (problem,), Counter({"[b]": 1}))
+    out = StringIO()
+    render(corpus, Console(file=out, width=150))
+    lines = out.getvalue()
+    said = ["/c [x]: 4", "1 files of [b],", "class [none]", "/c/[v2]: [bold]why :wave:"]
+    for shown in [*said, *names, *(f"[{name}" for name in names)]:
+        assert shown in lines
+
+
 def test_problems_by_kind_and_not_without_end() -> None:
     def problem(kind: Kind, name: str) -> Problem:
         return Problem(kind, Path(f"/c/[{name}]"), "why")

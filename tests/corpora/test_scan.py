@@ -2,14 +2,16 @@
 
 import dataclasses
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from ser_lightning.corpora.audio import look
+from ser_lightning.corpora.report import warnings
 from ser_lightning.corpora.scan import CorpusError, scan
+from ser_lightning.corpora.utterance import Entry
 from ser_lightning.errors import ConfigError, UserError
 
 Make = Callable[..., Any]
@@ -78,6 +80,51 @@ def test_duplicates_and_quiet_files_are_no_reason_to_stop(
     found = scan(configured("emodb", root=str(corpus), classes=["anger"]), tmp_path)
     assert kinds(found) == [("duplicate", "08a01Wa.wav"), ("near_silent", "08a02Wa.wav")]
     found.check()
+
+
+def test_one_recording_under_two_labels_is_fatal(tmp_path: Path, corpus: Path, configured: Make) -> None:
+    shutil.copy(corpus / "wav/08a01Wa.wav", corpus / "wav/09a01Ta.wav")
+    found = scan(configured("emodb", root=str(corpus)), tmp_path)
+    assert [(p.kind, p.fatal) for p in found.problems] == [("two_labels", True)]
+    with pytest.raises(CorpusError, match=r"same audio as 09a01Ta \(labelled anger and sadness\)"):
+        found.check()
+
+
+@dataclasses.dataclass
+class Own:
+    """An adapter of somebody else's."""
+
+    root: str
+    names: list[tuple[str, str, str, str]]
+    classes: list[str] = dataclasses.field(default_factory=lambda: ["happy"])
+    labels: dict[str, str] = dataclasses.field(default_factory=dict)
+
+    def entries(self) -> Iterator[Entry]:
+        for i, (name, speaker, session, label) in enumerate(self.names):
+            yield Entry(name, Path(self.root) / f"{i}.wav", speaker, session, label, "")
+
+
+def test_names_of_every_adapter_are_cleaned(tmp_path: Path, wav: Write) -> None:
+    wav(tmp_path / "0.wav", 0)
+    found = scan(Own(str(tmp_path), [("\ufeffa", "Zoe\u0308", "1\u00a0", "hap\u00adpy")]), tmp_path / "cache")
+    assert [(u.id, u.speaker, u.session, u.label) for u in found.utterances] == [("a", "Zo\u00eb", "1", "happy")]
+
+
+def test_names_that_are_almost_equal_are_warned_of(tmp_path: Path, wav: Write) -> None:
+    names = [("a1", "7", "s", "happy"), ("A1", "007", "S", "happy"), ("b", "anna", "", "Hapy"), ("c", "x", "", "sad")]
+    for i in range(4):
+        wav(tmp_path / f"{i}.wav", i)
+    found = scan(Own(str(tmp_path), names), tmp_path / "cache")
+    assert [p.kind for p in found.problems] == ["alike"] * 4
+    details = " | ".join(p.detail for p in found.problems)
+    for says in ("speakers `007` and `7`", "sessions `S` and `s`", "ids `A1` and `a1`", "1 files are labelled `Hapy`"):
+        assert says in details
+    assert "did you mean `happy`" in details and "sad" not in details
+    found.check()
+    assert list(warnings(found)) == [
+        "left out: 2 files whose labels are not in corpus.classes (1 of Hapy, 1 of sad)",
+        f"warning: 4 alike: {tmp_path}: {found.problems[0].detail}; `ser corpus` with the same words lists them all",
+    ]
 
 
 def test_an_unchanged_corpus_is_not_read_again(

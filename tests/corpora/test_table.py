@@ -1,6 +1,7 @@
 """Tables as people write them: spreadsheets' marks, bad rows, labels of their own."""
 
 import importlib
+import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -8,9 +9,10 @@ from typing import Any
 
 import pytest
 
+from ser_lightning.config.compose import compose
 from ser_lightning.corpora.scan import scan
 from ser_lightning.corpora.utterance import Entry, Problem
-from ser_lightning.errors import UserError
+from ser_lightning.errors import ConfigError, UserError
 
 Make = Callable[..., Any]
 Write = Callable[..., Path]
@@ -37,9 +39,11 @@ def test_relative_and_absolute_paths_and_a_byte_order_mark(tmp_path: Path, table
         f"{tmp_path}/audio/../audio/2.wav,sad,bert,,,",
         encoding="utf-8-sig",
     )
-    assert list(adapter.entries()) == [
+    unused, *entries = adapter.entries()
+    assert (unused.kind, unused.detail, unused.fatal) == ("unused", "columns that are not used: 'age'", False)
+    assert entries == [
         Entry("audio/1", tmp_path / "audio/1.wav", "anna", "2", "happy", "Guten Tag"),
-        Entry("audio/2", tmp_path / "audio/2.wav", "bert", "", "sad", ""),
+        Entry(f"{tmp_path}/audio/2", tmp_path / "audio/2.wav", "bert", "", "sad", ""),
     ]
 
 
@@ -79,8 +83,8 @@ def test_a_file_listed_twice_is_fatal(tmp_path: Path, table: Callable[..., Any])
     ("header", "message"),
     [
         ("path,emotion,speaker", r"no column label; its first line names path, emotion, speaker"),
-        ("path;label;speaker", r"no column path, label, speaker"),
-        ("path,label,speaker,Sesion", r"'Sesion'; did you mean 'session'"),
+        ("path;label;speaker", r"no column path, label, speaker; .* separated by semicolons"),
+        ("Path,label,speaker,text", r"no column path; .*; rename 'Path' to 'path'"),
         ("path,label,speaker,speaker", r"'speaker' is there twice"),
     ],
 )
@@ -92,8 +96,128 @@ def test_columns_are_checked(table: Callable[..., Any], header: str, message: st
 def test_a_folder_and_another_encoding(tmp_path: Path, table: Callable[..., Any], configured: Make) -> None:
     with pytest.raises(UserError, match="needs the CSV file's path"):
         list(configured("table", root=str(tmp_path), classes=["happy"]).entries())
-    with pytest.raises(UserError, match="not a CSV file in UTF-8"):
+    with pytest.raises(UserError, match=r"not a CSV file in UTF-8 \(line 2"):
         list(table("path,label,speaker", "audio/1.wav,happy,Jürgen", encoding="latin-1").entries())
+
+
+def test_a_table_without_rows_says_so(tmp_path: Path, table: Callable[..., Any]) -> None:
+    with pytest.raises(UserError, match=r"table\.csv has no rows below its first line"):
+        scan(table("path,label,speaker"), tmp_path)
+    with pytest.raises(UserError, match=r"no column path, label, speaker; it is empty"):
+        scan(table(""), tmp_path)
+
+
+def test_other_columns_are_named_and_not_used(tmp_path: Path, table: Callable[..., Any]) -> None:
+    corpus = scan(
+        table(",idx,path,label,speaker,Sesion,idx", "0,7,audio/1.wav,happy,a,1,8", classes=["happy"]), tmp_path
+    )
+    assert [(u.id, u.session) for u in corpus.utterances] == [("audio/1", "")]
+    assert [(p.kind, p.detail) for p in corpus.problems] == [
+        ("alike", "the column 'Sesion' is not used; did you mean 'session'? rename it"),
+        ("unused", "columns that are not used: '', 'idx', 'Sesion'"),
+    ]
+    corpus.check()
+
+
+@pytest.mark.parametrize(
+    ("written", "kind", "says"),
+    [
+        ("~nobody-of-this-name/1.wav", "row", "line 2: .* knows no home of `~nobody-of-this-name`"),
+        ("audio\\1.wav", "missing", r"line 2 of .* has backslashes, .* write audio/1\.wav"),
+        ("C:\\audio\\1.wav", "missing", r"write \.\.\./audio/1\.wav"),
+        ("https://example.org/1.wav", "row", "is an address, and a table names files"),
+        ("s3://bucket/1.wav", "row", "is an address"),
+        ("audio/" + 300 * "x" + ".wav", "row", r"\(310 characters\)` can't be looked for: File name too long"),
+        ("audio/1\0.wav", "row", "NUL byte"),
+        ("audio", "missing", "`audio` is a folder"),
+        ("audio/\u200b1.wav", "missing", "invisible character"),
+        ("1.wav", "missing", "`1.wav` is not below .*, where relative paths of this table start$"),
+        ("/nowhere/1.wav", "missing", "`/nowhere/1.wav` is not there"),
+    ],
+)
+def test_paths_that_name_no_file(tmp_path: Path, table: Callable[..., Any], written: str, kind: str, says: str) -> None:
+    (problem,) = table("path,label,speaker", f"{written},happy,a").entries()
+    assert (problem.kind, problem.fatal) == (kind, True)
+    assert re.search(says, problem.detail)
+
+
+def test_a_home_folder_and_another_working_folder(
+    tmp_path: Path, table: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path / "audio"))
+    monkeypatch.chdir(tmp_path / "audio")
+    entry, problem = table("path,label,speaker", "~/1.wav,happy,a", "2.wav,happy,a").entries()
+    assert (entry.id, entry.path) == ("~/1", tmp_path / "audio/1.wav")
+    assert problem.detail.endswith("there is one below the working directory, which does not count")
+
+
+def test_a_name_in_another_unicode_form(tmp_path: Path, table: Callable[..., Any], wav: Write) -> None:
+    wav(tmp_path / "audio/Zoe\u0308.wav", 3)  # as macOS writes it
+    (problem,) = table("path,label,speaker", "audio/Zo\u00eb.wav,happy,a").entries()
+    assert "another Unicode form (NFD)" in problem.detail
+    (entry,) = table("path,label,speaker", "audio/Zoe\u0308.wav,happy,a").entries()
+    assert entry.id == "audio/Zo\u00eb"
+
+
+def test_an_id_is_the_path_as_written_wherever_the_table_lies(tmp_path: Path, table: Callable[..., Any]) -> None:
+    absolute = f"{tmp_path}/audio/1.wav"
+    rows = ["path,label,speaker", "./audio//2.wav,happy,a", f"{absolute},sad,a"]
+    assert [entry.id for entry in table(*rows).entries()] == ["audio/2", f"{tmp_path}/audio/1"]
+    (_, problem) = table("path,label,speaker", "audio/1.wav,happy,a", f"{absolute},happy,a").entries()
+    assert (problem.kind, problem.detail.partition(" of")[0]) == ("twice", "named in line 2 and in line 3")
+
+
+def test_labels_are_one_in_any_spelling_that_looks_the_same(tmp_path: Path, table: Callable[..., Any]) -> None:
+    adapter = table(
+        "path,label,speaker",
+        "audio/1.wav,g\u200bai\u0302t\u00e9,a",
+        "audio/2.wav,Gai\u0302t\u00e9\ufeff,a",
+        classes=["ga\u00eete\u0301"],
+        labels={"Ga\u00eet\u00e9": "gai\u0302t\u00e9"},
+    )
+    corpus = scan(adapter, tmp_path)
+    assert corpus.classes == ("ga\u00eet\u00e9",)
+    assert corpus.counts == {"ga\u00eet\u00e9": 2}
+
+
+def test_an_unknown_label_asks_what_was_meant(table: Callable[..., Any]) -> None:
+    (problem,) = table("path,label,speaker", "audio/1.wav,Hapy,a").entries()
+    assert "did you mean 'happy'?" in problem.detail
+
+
+def test_the_labels_of_a_table_are_counted(table: Callable[..., Any]) -> None:
+    rows = ["a.wav,joy,a", "b.wav,happy,a", "c.wav,bored,a", "d.wav,,a"]
+    adapter = table("path,label,speaker", *rows, labels={"joy": "happy"}, classes=[])
+    assert adapter.label_counts() == {"happy": 2, "bored": 1}
+    with pytest.raises(
+        ConfigError, match=r"give corpus\.classes=\.\.\.; .* has the labels joy \(1\), happy \(1\), bor"
+    ):
+        compose(["corpus=table", f"corpus.root={adapter.root}"])
+
+
+@pytest.mark.parametrize("end", ["0.05", "0.046", "0 days 00:00:00.05", "", "NaN", "9"])
+def test_a_row_may_name_its_whole_file(tmp_path: Path, table: Callable[..., Any], end: str) -> None:
+    corpus = scan(table("path,label,speaker,start,end", f"audio/1.wav,happy,a,0,{end}", classes=["happy"]), tmp_path)
+    assert (corpus.utterances[0].seconds, corpus.problems) == (0.05, ())
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "says"),
+    [
+        ("0.01", "", "line 2: .* a part of the file \\(0.01 s to its end\\)"),
+        ("0", "0.04", r"line 2: .* \(0 s to 0.04 s\).* it is 0.050 s long"),
+        ("", "0:00:00.02", r"\(0 s to 0.02 s\)"),
+        ("0", "soon", "end `soon` is no time"),
+        ("-1", "", "start `-1` is no time"),
+    ],
+)
+def test_a_row_that_names_a_part_of_its_file_is_refused(
+    tmp_path: Path, table: Callable[..., Any], start: str, end: str, says: str
+) -> None:
+    corpus = scan(table("path,label,speaker,Start,end", f"audio/1.wav,happy,a,{start},{end}"), tmp_path)
+    (problem,) = corpus.problems
+    assert (problem.kind, problem.fatal) == ("row", True)
+    assert re.search(says, problem.detail)
 
 
 @pytest.fixture
@@ -121,7 +245,8 @@ def test_parquet_rows_are_as_those_of_a_csv(tmp_path: Path, parquet: Callable[..
             "embedding": [[1.0], [2.0], [3.0], [4.0]],
         }
     )
-    first, *problems = adapter.entries()
+    unused, first, *problems = adapter.entries()
+    assert unused.detail == "columns that are not used: 'embedding'"
     assert first == Entry("1", tmp_path / "1.wav", "7", "2.5", "happy", "")
     assert [(p.kind, p.path.name) for p in problems] == [
         ("row", "table.parquet"),
