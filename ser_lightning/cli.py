@@ -10,6 +10,7 @@ from typing import Any, Literal
 from ser_lightning import __version__
 from ser_lightning.config.components import hint, load
 from ser_lightning.config.compose import compose
+from ser_lightning.config.places import expanded
 from ser_lightning.config.settings import docs, names_and, taken
 from ser_lightning.config.show import print_choices
 from ser_lightning.console import console
@@ -274,6 +275,8 @@ def _run(name: str, verb: Verb, options: argparse.Namespace, words: list[str]) -
         return 0
     if options.conf is not None and not verb.composes:
         raise ConfigError(f"ser {name}: --conf {options.conf}: nothing is composed here; leave it out")
+    if options.conf is not None:
+        options.conf = expanded("--conf", options.conf)
     flags = {flag: getattr(options, flag) for flag in verb.flags}
     if verb.takes == "run":
         found = _loaded("ser_lightning.runs.folder:open_run")(*_run_and_overrides(name, words))

@@ -29,7 +29,7 @@ class Adapter(Protocol):
 
 def existing(root: str) -> Path:
     """Return `root` as an absolute path; raises UserError where there is nothing."""
-    path = Path(root).expanduser().absolute()
+    path = Path(root).absolute()
     if not path.exists():
         raise UserError(f"corpus.root: {path} does not exist; set corpus.root=... to where the corpus lies")
     return path

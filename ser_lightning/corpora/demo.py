@@ -43,7 +43,7 @@ class Demo:
 
     def entries(self) -> Iterator[Entry | Problem]:
         """Make the corpus if it is not there; raises UserError if something else is."""
-        root = Path(self.root).expanduser().absolute()
+        root = Path(self.root).absolute()
         if not root.exists():
             self._make(root)
         self._check(root)

@@ -53,7 +53,7 @@ def fetch_corpus(config: Config) -> Path:
     # The other verbs need no network, and none of what speaks HTTP.
     from ser_lightning.corpora.fetch import fetch
 
-    root = Path(config.corpus["root"]).expanduser().absolute()
+    root = Path(config.corpus["root"]).absolute()
     source = _source(config.corpus["name"])
     with owned(root.with_name(f".{root.name}.fetch.lock")):
         return fetch(source, root)

@@ -14,6 +14,7 @@ from omegaconf import OmegaConf
 from ser_lightning.config.compose import bind
 from ser_lightning.config.identity import identity
 from ser_lightning.config.overrides import parse
+from ser_lightning.config.places import expanded
 from ser_lightning.config.schema import Config
 from ser_lightning.config.sources import read
 from ser_lightning.corpora.utterance import Utterance
@@ -119,12 +120,18 @@ def open_run(name: str, words: Sequence[str] = ()) -> tuple[RunFolder, Config]:
     Raises:
         UserError: there is no such run, or an override would make it another one.
     """
-    runs_dir = next((o.text for o in parse(words) if o.key == "runs_dir"), "runs")
+    runs_dir = runs_dir_of(words)
     run = _find(name, runs_dir)
     own, config = run.read_config(), run.read_config(words)
     if identity(config) != identity(own):
         raise ConfigError(f"{' '.join(words)}: would make another run of {run.id}; train that one instead")
     return run, config
+
+
+def runs_dir_of(words: Sequence[str]) -> str:
+    """The folder of the runs that the command line names."""
+    given = [override.text for override in parse(words) if override.key == "runs_dir"]
+    return expanded("runs_dir", given[-1]) if given else "runs"
 
 
 def _find(name: str, runs_dir: str) -> RunFolder:

@@ -11,7 +11,7 @@ from ser_lightning.config.schema import Config
 from ser_lightning.console import console
 from ser_lightning.errors import ConfigError
 from ser_lightning.runs import summary
-from ser_lightning.runs.folder import RunFolder
+from ser_lightning.runs.folder import RunFolder, runs_dir_of
 from ser_lightning.runs.lock import owned, owner_of
 from ser_lightning.training.history import read_history
 
@@ -22,10 +22,9 @@ def list_runs(words: list[str]) -> list[RunFolder]:
     Raises:
         ConfigError: another word.
     """
-    given = {override.key: override.text for override in parse(words)}
-    if unknown := set(given) - {"runs_dir"}:
+    if unknown := {override.key for override in parse(words)} - {"runs_dir"}:
         raise ConfigError(f"ser runs list takes runs_dir=... and nothing else, not {', '.join(sorted(unknown))}")
-    folder = Path(given.get("runs_dir", "runs"))
+    folder = Path(runs_dir_of(words))
     runs = sorted((RunFolder(path.parent) for path in folder.glob("*/config.yaml")), key=_changed, reverse=True)
     if not runs:
         console.print(f"no runs under {folder}/")
