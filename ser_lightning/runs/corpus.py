@@ -3,11 +3,10 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rich.console import Console
-
 from ser_lightning.config.components import build
 from ser_lightning.config.schema import Config
 from ser_lightning.config.sources import choices, read, search_path
+from ser_lightning.console import Screen
 from ser_lightning.corpora.corpus import Corpus, CorpusError
 from ser_lightning.corpora.report import render
 from ser_lightning.corpora.scan import scan
@@ -36,7 +35,7 @@ def inspect_corpus(config: Config) -> Corpus:
         CorpusError: the corpus can't be used; what is wrong has been shown.
     """
     corpus = scan(build("corpus", config.corpus), Path(config.cache_dir))
-    render(corpus, Console())
+    render(corpus, Screen(stderr=False, markup=True))
     try:
         corpus.check()
     except CorpusError as error:

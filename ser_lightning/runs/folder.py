@@ -1,6 +1,6 @@
 """A run is a folder: its files, and what says that it is finished."""
 
-import json
+import os
 import platform
 import sys
 from collections.abc import Sequence
@@ -21,7 +21,7 @@ from ser_lightning.corpora.utterance import Utterance
 from ser_lightning.data.proof import Proof
 from ser_lightning.data.splits import PARTS, Assignment
 from ser_lightning.errors import ConfigError, UserError
-from ser_lightning.files import read_csv, write_csv, write_json, write_text
+from ser_lightning.files import read_csv, read_json, write_csv, write_json, write_text
 
 PACKAGES = (
     "ser-lightning",
@@ -65,10 +65,10 @@ class RunFolder:
         """How many the run was last begun with; None for a new one."""
         if not self.environment.exists():
             return None
-        return int(json.loads(self.environment.read_text(encoding="utf-8"))["threads"])
+        return int(read_json(self.environment)["threads"])
 
     def read_result(self) -> dict[str, Any]:
-        return json.loads(self.result.read_text(encoding="utf-8"))  # type: ignore[no-any-return]
+        return read_json(self.result)
 
     def read_config(self, words: Sequence[str] = ()) -> Config:
         return bind(read(self.config), str(self.config), words)
@@ -137,7 +137,9 @@ def runs_dir_of(words: Sequence[str]) -> str:
 def _find(name: str, runs_dir: str) -> RunFolder:
     for path in (Path(runs_dir) / name, Path(name)):
         if (path / "config.yaml").is_file():
-            return RunFolder(path.resolve())
+            return RunFolder(Path(os.path.abspath(path)))  # noqa: PTH100  not resolve(): a linked run is of where its link is
+        if path.is_symlink() and not path.exists():
+            raise UserError(f"{path} is a link to {path.readlink()}, which is gone; `rm` it, or put that back")
     known = sorted(p.parent.name for p in Path(runs_dir).glob("*/config.yaml"))
     raise UserError(f"no run `{name}` under {runs_dir}/; there {'are ' + ', '.join(known) if known else 'is none yet'}")
 

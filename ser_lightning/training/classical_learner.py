@@ -17,7 +17,7 @@ from ser_lightning.config.schema import Config, Training
 from ser_lightning.data.datamodule import PartRows, SERData
 from ser_lightning.data.splits import Part
 from ser_lightning.errors import UserError
-from ser_lightning.files import write_json
+from ser_lightning.files import read_json, write_json
 from ser_lightning.models.linear_svm import LinearSVM
 from ser_lightning.models.pairwise_svm import PairwiseSVM
 from ser_lightning.models.stream import StreamShape
@@ -84,7 +84,7 @@ class ClassicalLearner:
             cost, uars = choose_cost(self.model, examples, stop, f"choosing C on {' and '.join(FITS[name])}")
             self.model.fit(examples.vectors, examples.labels, cost).write(folder / f"{name}.npz")
             write_json(record, {"cost": cost, "inner_uar": uars, "seconds": time.monotonic() - start})
-        found: dict[str, Any] = json.loads(record.read_text(encoding="utf-8"))
+        found: dict[str, Any] = read_json(record)
         return found
 
     def load(self, folder: Path, state: str = "best") -> None:
