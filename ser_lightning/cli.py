@@ -1,19 +1,21 @@
 """The command line: one table, verb -> function. Nothing heavy is imported before the configuration is checked."""
 
 import argparse
-import errno
+import signal
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from ser_lightning import __version__
 from ser_lightning.config.components import hint, load
 from ser_lightning.config.compose import compose
+from ser_lightning.config.places import expanded
 from ser_lightning.config.settings import docs, names_and, taken
 from ser_lightning.config.show import print_choices
-from ser_lightning.console import console
-from ser_lightning.errors import ConfigError, StoppedError, UserError
+from ser_lightning.console import any_text, say, written
+from ser_lightning.errors import ConfigError, StoppedError, UserError, in_words
 from ser_lightning.loading import only_modules_made, torchmetrics_alone
 from ser_lightning.signals import stopping
 
@@ -38,6 +40,8 @@ class Verb:
     shown: str | None = None
     trains: bool = False
     """Whether it trains, and so logs to W&B, in this process."""
+    tracks: bool = False
+    """Whether it logs to W&B here or in other processes."""
     usage: str = "[--conf DIR] [group=choice ...] [key=value ...]"
 
     @property
@@ -82,12 +86,14 @@ VERBS = {
         takes="run",
         shown=SUMMARY,
         usage=RUN,
+        tracks=True,
     ),
     "crossval": Verb(
         "ser_lightning.crossval.crossval:crossval",
         "train and test every fold of a split, and pool the results",
         settings="ser_lightning.crossval.settings:Settings",
         shown="ser_lightning.crossval.summary:show",
+        tracks=True,
     ),
     "compare": Verb(
         "ser_lightning.reports.compare:compare",
@@ -118,6 +124,7 @@ VERBS = {
         takes="recipe",
         settings="ser_lightning.reproduce.settings:Settings",
         usage="NAME [--conf DIR] [group=choice ...] [key=value ...]",
+        tracks=True,
     ),
     "sweep": Verb(
         "ser_lightning.sweeps.sweep:sweep",
@@ -125,6 +132,7 @@ VERBS = {
         takes="recipe",
         settings="ser_lightning.sweeps.verbs:Begin",
         usage="FILE [--conf DIR] [study.trials|name|storage=...] [group=choice ...] [key=value ...]",
+        tracks=True,
     ),
     "worker": Verb(
         "ser_lightning.sweeps.sweep:worker",
@@ -132,6 +140,7 @@ VERBS = {
         takes="words",
         settings="ser_lightning.sweeps.verbs:Join",
         usage="STUDY [key=value ...]",
+        tracks=True,
     ),
     "study": Verb(
         "ser_lightning.sweeps.study_show:show_study",
@@ -147,6 +156,7 @@ VERBS = {
         settings="ser_lightning.sweeps.verbs:Finalize",
         usage="STUDY [key=value ...]",
         shown="ser_lightning.sweeps.finalize_show:show",
+        tracks=True,
     ),
     "submit": Verb(
         "ser_lightning.cluster.submit:submit",
@@ -196,33 +206,31 @@ VERBS = {
 """A verb of two words is looked up before one of one."""
 
 
-UNWRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM)
-"""What the system says of a disk that is full, or is not ours to write."""
-
-
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a verb; returns the process's exit code: 2 for a command line that can't be understood."""
     words = list(sys.argv[1:] if arguments is None else arguments)
+    any_text()
     try:
         with stopping():
-            return _main(words)
+            code = _main(words)
+            written()
+            return code
     except UserError as error:
-        console.print(f"ser: {error}", style="red", markup=False, highlight=False, soft_wrap=True)
+        say(f"ser: {error}", style="red")
         if isinstance(error, StoppedError):
             load("ser_lightning.runs.scheduler:after_stop")(error)
         return error.exit_code
     except KeyboardInterrupt:
-        console.print("ser: interrupted", style="red")
-        return 130
-    except OSError as error:
-        if error.errno not in UNWRITABLE:
-            raise
-        console.print(
-            f"ser: {error}; make room or choose another folder, then start the same command again",
-            style="red",
-            soft_wrap=True,
-        )
+        say("ser: interrupted", style="red")
+        return 128 + signal.SIGINT
+    except BrokenPipeError:  # as of `ser runs list | head -1`: who asked has read enough
+        return 128 + signal.SIGPIPE
+    except (OSError, UnicodeError) as error:
+        say(f"ser: {in_words(error)}", style="red")
         return 1
+    finally:
+        with suppress(OSError):
+            written()
 
 
 def _main(words: list[str]) -> int:
@@ -274,19 +282,25 @@ def _run(name: str, verb: Verb, options: argparse.Namespace, words: list[str]) -
         return 0
     if options.conf is not None and not verb.composes:
         raise ConfigError(f"ser {name}: --conf {options.conf}: nothing is composed here; leave it out")
+    if options.conf is not None:
+        options.conf = expanded("--conf", options.conf)
+    load("ser_lightning.runs.scheduler:own_process")()
+    ignored = load("ser_lightning.tracking.environment:without_decided")()
     flags = {flag: getattr(options, flag) for flag in verb.flags}
+    mode = None  # where the configuration is read later
     if verb.takes == "run":
         found = _loaded("ser_lightning.runs.folder:open_run")(*_run_and_overrides(name, words))
-        result = _loaded(verb.target)(*found, **flags)
+        given, mode = list(found), found[1].tracking.mode
     elif verb.takes in ("words", "recipe"):
         if verb.takes == "words" and verb.settings:
             names_and(load(verb.settings), words)  # an error in them is said before what does the work is loaded
-        result = _loaded(verb.target)(words, *([options.conf] if verb.takes == "recipe" else []), **flags)
+        given = [words, *([options.conf] if verb.takes == "recipe" else [])]
     else:
         preview = verb.takes == "preview"
         settings, words = taken(load(verb.settings), words) if verb.settings else (None, words)
         composed = compose([*verb.words, *words], options.conf, complete=not preview)
-        if verb.trains and composed.config.tracking.mode != "off":
+        mode = composed.config.tracking.mode
+        if verb.trains and mode != "off":
             # wandb.init imports it. For its docstrings pydantic then looks through all loaded modules, so that it takes
             # a third of the time while torch is not among them.
             _loaded("wandb.apis.public:Api")
@@ -294,7 +308,9 @@ def _run(name: str, verb: Verb, options: argparse.Namespace, words: list[str]) -
             with only_modules_made():
                 torchmetrics_alone()
         given = [composed if preview else composed.config, *([settings] if settings else [])]
-        result = _loaded(verb.target)(*given, **flags)
+    if (verb.trains or verb.tracks) and mode != "off":
+        load("ser_lightning.tracking.environment:tell")(ignored)
+    result = _loaded(verb.target)(*given, **flags)
     if verb.shown:
         load(verb.shown)(result)
     return 0

@@ -50,4 +50,6 @@ def test_a_disk_that_cannot_be_written_is_one_line(
 
     monkeypatch.setattr("ser_lightning.runs.train.train", full)
     assert main(["train", "corpus=demo"]) == 1
-    assert "the system's words: 'runs/metrics.csv'; make room" in " ".join(capsys.readouterr().err.split())
+    said = capsys.readouterr().err
+    assert said.startswith("ser: `runs/metrics.csv`: the system's words; ") and said.count("\n") == 1
+    assert said.endswith(", then start the same command again\n")

@@ -4,8 +4,8 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import TypeVar
 
-from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
 from ser_lightning.cluster import checks_batch, checks_data, checks_disk, checks_services, checks_slurm, checks_space
 from ser_lightning.cluster.checks import Finding, Work, read_work
@@ -13,7 +13,7 @@ from ser_lightning.cluster.jobs import KINDS
 from ser_lightning.cluster.settings import Slurm, slurm_settings
 from ser_lightning.config.components import hint
 from ser_lightning.config.schema import Config
-from ser_lightning.console import console
+from ser_lightning.console import answer
 from ser_lightning.errors import ConfigError, UserError
 from ser_lightning.runs.prepare import Prepared, prepare
 
@@ -34,7 +34,7 @@ def doctor(words: Sequence[str], conf: str | None = None) -> list[Finding]:
         asked = f"`{rest[0]}`{hint(rest[0], KINDS)}" if rest else f"what? One of {', '.join(KINDS)}"
         raise ConfigError(f"ser doctor: {asked}")
     found = examine(rest[0], rest[1:], conf, slurm)
-    console.print(_table(found))
+    answer(_table(found))
     if failed := [one.what for one in found if one.level == "fail"]:
         raise UserError(f"{len(failed)} of {len(found)} checks failed: {', '.join(failed)}")
     return found
@@ -137,6 +137,6 @@ def _described(work: Work) -> Finding:
 def _table(found: Sequence[Finding]) -> Table:
     table = Table("checked", "", "found, and what to do")
     for one in found:
-        text = escape(one.found) + (f"\n[bold]{escape(one.remedy)}[/]" if one.remedy else "")
-        table.add_row(escape(one.what), f"[{COLOURS[one.level]}]{one.level}[/]", text)
+        remedy = ("\n", (one.remedy, "bold")) if one.remedy else ()
+        table.add_row(one.what, Text(one.level, COLOURS[one.level]), Text.assemble(one.found, *remedy))
     return table

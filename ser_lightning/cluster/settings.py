@@ -9,6 +9,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from ser_lightning.config.components import hint
 from ser_lightning.config.overrides import parse, value
+from ser_lightning.config.places import expand
 from ser_lightning.config.settings import docs
 from ser_lightning.config.shapes import check_shapes
 from ser_lightning.config.sources import choices, layers, search_path
@@ -100,7 +101,7 @@ def _made(tree: Mapping[str, Any]) -> Slurm:
     except OmegaConfBaseException as error:
         key = getattr(error, "full_key", None) or ""
         raise ConfigError(f"`{PREFIX}{key}`: {str(error).partition(chr(10))[0]}") from error
-    found = Slurm(**merged)
+    found = Slurm(**expand(merged, PREFIX))
     least = {"signal": 1, "cpus_per_task": 1, "gpus": 0, "workers": 1, "at_once": 1}
     for key, bound in least.items():
         if (count := getattr(found, key)) is not None and count < bound:

@@ -9,7 +9,7 @@ from ser_lightning.cluster.jobs import KINDS, Jobs
 from ser_lightning.cluster.script import Script
 from ser_lightning.cluster.settings import Slurm, slurm_settings
 from ser_lightning.config.components import hint
-from ser_lightning.console import console
+from ser_lightning.console import say
 from ser_lightning.errors import ConfigError, UserError
 
 SECONDS = 60
@@ -42,10 +42,9 @@ def submit(words: Sequence[str], conf: str | None = None, dry_run: bool = False)
 
 def _say_gpus(jobs: Jobs, slurm: Slurm) -> None:
     if slurm.gpus is None and jobs.training.accelerator == "auto":
-        console.print(
+        say(
             "no GPUs are asked for: training.accelerator=auto takes what is there; write training.accelerator=cuda",
             style="yellow",
-            soft_wrap=True,
         )
 
 
@@ -60,7 +59,7 @@ def _submit(jobs: Jobs) -> list[str]:
             raise UserError(f"{error} (submitted already: {', '.join(ids)})" if ids else str(error)) from error
         print(ids[-1])
     commands = [f"squeue -j {','.join(ids)}", *jobs.next]
-    console.print(f"next: {', '.join(commands)}", soft_wrap=True, highlight=False, markup=False)
+    say(f"next: {', '.join(commands)}")
     return ids
 
 

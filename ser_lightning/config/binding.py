@@ -10,6 +10,7 @@ from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBase
 
 from ser_lightning.config.checks import check
 from ser_lightning.config.components import blamed, load, table, target
+from ser_lightning.config.places import expand_merged
 from ser_lightning.config.schema import LOSS, NAMED, STREAM, Config, SpecAugment, Tracking, Training, Waveform
 from ser_lightning.config.shapes import MISSING, check_loss, check_shapes, check_stream, missing_keys, type_at
 from ser_lightning.config.signature import schema
@@ -80,7 +81,8 @@ def checked(kind: type, tree: Mapping[str, Any], origin: Mapping[str, str], comp
     """The typed configuration; unless it must be `complete`, missing values stay `???`.
 
     Raises:
-        ConfigError: an unknown key, a wrong type, a value out of its range or a missing one.
+        ConfigError: an unknown key, a wrong type, a value out of its range or a missing one, a folder that names a
+            variable which is not set.
     """
 
     def place(key: str) -> str:
@@ -93,6 +95,7 @@ def checked(kind: type, tree: Mapping[str, Any], origin: Mapping[str, str], comp
             merged = OmegaConf.merge(OmegaConf.structured(kind), tree)
             for key in missing_keys(tree):  # merging leaves a default in place of `???`
                 OmegaConf.update(merged, key, MISSING, merge=False)
+            expand_merged(merged, place)
             missing = sorted(OmegaConf.missing_keys(merged))
             if missing and complete:
                 words = " ".join(f"{key}=..." for key in missing)

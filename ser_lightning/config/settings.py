@@ -10,6 +10,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from ser_lightning.config.components import hint
 from ser_lightning.config.overrides import Override, parse, value
+from ser_lightning.config.places import expand
 from ser_lightning.config.signature import parameters
 from ser_lightning.errors import ConfigError
 
@@ -52,7 +53,7 @@ def _made(kind: type[Settings], given: Sequence[Override]) -> Settings:
         _check_list(one, tree[one.key], hints[one.key])
     try:
         merged = OmegaConf.merge(OmegaConf.structured(kind), tree)
-        return kind(**OmegaConf.to_container(merged))  # type: ignore[arg-type]
+        return kind(**expand(OmegaConf.to_container(merged)))  # type: ignore[arg-type]
     except OmegaConfBaseException as error:
         key = getattr(error, "full_key", None) or ", ".join(one.key for one in given)
         raise ConfigError(f"`{key}`: {str(error).partition(chr(10))[0]}") from error

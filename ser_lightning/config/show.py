@@ -5,13 +5,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from typing import Any
 
-from rich.console import Console
 from rich.table import Table
 
 from ser_lightning.config.compose import Composed
 from ser_lightning.config.shapes import MISSING, missing_keys
 from ser_lightning.config.sources import GROUPS, choices, describe, search_path
-from ser_lightning.console import console
+from ser_lightning.console import answer, say
 
 
 def show(composed: Composed) -> None:
@@ -25,7 +24,7 @@ def show(composed: Composed) -> None:
         print(f"{text:<{width}}  # {source}" if source else text)
     if missing := list(missing_keys(asdict(composed.config))):
         words = " ".join(f"{key}=..." for key in missing)
-        console.print(f"still to be given: {words}", style="yellow", markup=False, highlight=False, soft_wrap=True)
+        say(f"still to be given: {words}", style="yellow")
 
 
 def _lines(tree: Mapping[str, Any], origin: Mapping[str, str], prefix: str, depth: int) -> Iterator[tuple[str, str]]:
@@ -63,4 +62,4 @@ def print_choices(conf: str | None) -> None:
     for group in GROUPS:
         for i, (choice, path) in enumerate(choices(group, folders).items()):
             table.add_row(group if i == 0 else "", choice, describe(path))
-    Console().print(table)
+    answer(table)

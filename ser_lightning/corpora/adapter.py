@@ -32,7 +32,7 @@ class Adapter(Protocol):
 
 def existing(root: str) -> Path:
     """Return `root` as an absolute path; raises UserError where there is nothing, or nothing can be known."""
-    path = Path(root).expanduser().absolute()
+    path = Path(root).absolute()
     if mode(path) is None:
         raise UserError(f"corpus.root: {path} does not exist; set corpus.root=... to where the corpus lies")
     return path

@@ -2,8 +2,8 @@
 
 import json
 import re
+import secrets
 import shutil
-import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -43,7 +43,7 @@ class Demo:
 
     def entries(self) -> Iterator[Entry | Problem]:
         """Make the corpus if it is not there; raises UserError if something else is."""
-        root = Path(self.root).expanduser().absolute()
+        root = Path(self.root).absolute()
         if not root.exists():
             self._make(root)
         self._check(root)
@@ -83,10 +83,10 @@ class Demo:
         if not (0 < self.speakers <= MOST and 0 < self.utterances <= MOST) or self.seed < 0:
             raise UserError(f"corpus.speakers and .utterances must be 1 to {MOST}, corpus.seed 0 or above")
         root.parent.mkdir(parents=True, exist_ok=True)
-        temporary = Path(tempfile.mkdtemp(prefix=f".{root.name}-", dir=root.parent))
+        temporary = root.with_name(f".{root.name}-{secrets.token_hex(4)}")
+        temporary.mkdir()
         try:
             self._write(temporary)
-            temporary.chmod(0o755)
             temporary.rename(root)
         except OSError:
             if not (root / RECORD).exists():  # else another process made it meanwhile, and `_check` compares

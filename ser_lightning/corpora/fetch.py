@@ -1,8 +1,8 @@
 """Fetching a freely licensed corpus: its licence, its archive, its folder, and a record of what it was beside it."""
 
 import json
+import secrets
 import shutil
-import tempfile
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -92,12 +92,12 @@ def _unpacked(source: Source, root: Path, work: Path, expected: str | None) -> s
         raise WrongBytesError(
             f"{error} The expected one is from {known}: if the publisher has changed the file, remove it there"
         ) from error
-    folder = Path(tempfile.mkdtemp(prefix="unpacked-", dir=work))
+    folder = work / f"unpacked-{secrets.token_hex(4)}"
+    folder.mkdir()
     try:
         unpack(archive, folder, source.members)
         fill_pointers(folder, source.pointers, work / "audio")
         write_json(record_path(root), _new_record(source, digest, archive))
-        folder.chmod(0o755)
         folder.rename(root)
     except BrokenArchiveError as error:
         archive.unlink()

@@ -48,7 +48,12 @@ class Resuming:
         self.reason = ""
 
     def __call__(self, url: str, output_file: str, pooch: object, check_only: bool = False) -> None:
-        columns = (TextColumn("{task.description}"), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn())
+        columns = (
+            TextColumn("{task.description}", markup=False),
+            DownloadColumn(),
+            TransferSpeedColumn(),
+            TimeRemainingColumn(),
+        )
         with Progress(*columns, console=console, disable=not self.show) as progress:
             progress.add_task(url, total=None)
             best, idle = self._size(), 0

@@ -34,7 +34,7 @@ def scan(adapter: Adapter, cache_dir: Path) -> Corpus:
     classes = tuple(clean(name) for name in adapter.classes)
     _check_classes(classes)
     found = list(adapter.entries())
-    root = Path(adapter.root).expanduser().absolute()
+    root = Path(adapter.root).absolute()
     if not found:
         raise CorpusError(f"{root} holds no .wav or .flac file; set corpus.root=... to where the corpus lies")
     named = [_cleaned(item) for item in found if isinstance(item, Entry)]

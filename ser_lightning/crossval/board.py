@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from rich.live import Live
 from rich.table import Table
 
-from ser_lightning.console import console
+from ser_lightning.console import console, say
 from ser_lightning.crossval.folder import Fold
 from ser_lightning.runs.endings import FINISHED
 from ser_lightning.runs.folder import RunFolder
@@ -38,7 +38,7 @@ class Board:
         """A fold's new state."""
         self.cells[fold.run] = self._cells(fold.run)
         if fold.state != RUNNING and not console.is_terminal:
-            console.print(f"fold {fold.fold}, seed {fold.seed}: {fold.state}", soft_wrap=True, highlight=False)
+            say(f"fold {fold.fold}, seed {fold.seed}: {fold.state}")
 
     def draw(self) -> None:
         """Read how far the running ones are, and show all."""

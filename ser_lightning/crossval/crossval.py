@@ -7,7 +7,7 @@ from typing import Any
 
 from ser_lightning.config.compose import bind
 from ser_lightning.config.schema import Config
-from ser_lightning.console import console
+from ser_lightning.console import say
 from ser_lightning.crossval.folder import CrossvalFolder
 from ser_lightning.crossval.plan import Plan, Task, plan
 from ser_lightning.crossval.pool import IncompleteError, pool
@@ -45,7 +45,7 @@ def crossval(config: Config, settings: Settings | None = None, stop: StopRequest
         return _one_fold(chosen, settings.only, folder, slots, stop or StopRequest())
     with owned(folder.lock), logged_to(folder.log):
         if folder.complete:
-            console.print(f"cross-validation {folder.id} is finished already", soft_wrap=True)
+            say(f"cross-validation {folder.id} is finished already")
         else:
             carry_out(chosen, folder, slots, stop or StopRequest())
         track(chosen.base, folder)
@@ -96,7 +96,7 @@ def _run(
     folder.begin(chosen.base.config)
     say_warnings(chosen.base.corpus)
     progress = Progress(folder, tasks)
-    console.print(f"cross-validation {group or folder.id}: {progress.said}", soft_wrap=True)
+    say(f"cross-validation {group or folder.id}: {progress.said}")
     proofs = {task.fold: task.proof for task in tasks}
     say_doubts(chosen.base.config, proofs, chosen.base.splitter.folds(chosen.base.corpus.utterances))
     waiting = progress.waiting if slots else []

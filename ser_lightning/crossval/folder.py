@@ -1,6 +1,5 @@
 """A cross-validation is a folder: its configuration, its folds, their pooled test rows, and its result."""
 
-import json
 import secrets
 from collections.abc import Sequence
 from dataclasses import asdict, astuple, dataclass, fields
@@ -10,7 +9,7 @@ from typing import Any
 from omegaconf import OmegaConf
 
 from ser_lightning.config.schema import Config
-from ser_lightning.files import write_csv, write_json, write_text
+from ser_lightning.files import read_json, write_csv, write_json, write_text
 from ser_lightning.runs.folder import environment
 
 
@@ -47,7 +46,7 @@ class CrossvalFolder:
         return self.result.exists() and bool(self.read_result()["complete"])
 
     def read_result(self) -> dict[str, Any]:
-        return json.loads(self.result.read_text(encoding="utf-8"))  # type: ignore[no-any-return]
+        return read_json(self.result)
 
     def begin(self, config: Config) -> None:
         write_text(self.config, OmegaConf.to_yaml(OmegaConf.create(asdict(config))))

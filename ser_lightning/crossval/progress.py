@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from ser_lightning.console import console
+from ser_lightning.console import say
 from ser_lightning.crossval.board import RUNNING, Board
 from ser_lightning.crossval.folder import CrossvalFolder, Fold
 from ser_lightning.crossval.plan import Task
@@ -69,13 +69,7 @@ class Progress:
             if fold.state != FINISHED:
                 where = self.runs[fold.run].process_log
                 end = "\n  ".join(["", *fold.reason.splitlines()])
-                console.print(
-                    f"fold {fold.fold}, seed {fold.seed}: {fold.state}; the end of {where}:{end}",
-                    style="yellow",
-                    markup=False,
-                    highlight=False,
-                    soft_wrap=True,
-                )
+                say(f"fold {fold.fold}, seed {fold.seed}: {fold.state}; the end of {where}:{end}", style="yellow")
 
     def _put(self, run: str, state: str, reason: str) -> None:
         self._folds[run] = replace(self._folds[run], state=state, reason=reason)

@@ -4,8 +4,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from rich.table import Table
+from rich.text import Text
 
-from ser_lightning.console import console
+from ser_lightning.console import answer, say
 from ser_lightning.crossval.folder import CrossvalFolder
 from ser_lightning.evaluation.summary import CHOSEN, ON_TEST, selection
 
@@ -16,20 +17,20 @@ NAMES = {"uar": "UAR", "wa": "WA", "macro_f1": "macro F1"}
 def show(folder: CrossvalFolder) -> None:
     """Pooled figures with intervals, mean and deviation over folds and seeds, and where things lie."""
     if not folder.result.exists():  # one fold's, of which there is nothing to pool
-        console.print(f"finished: {folder.folds}; when all folds are: the same with gather=true", soft_wrap=True)
+        say(f"finished: {folder.folds}; when all folds are: the same with gather=true")
         return
     result = folder.read_result()
     labels = f" ({', '.join(result['labels'])})" if result["labels"] else ""
     size = f"{result['folds']} folds, seeds {', '.join(map(str, result['seeds']))}"
-    console.print(f"\n[bold]{result['id']}[/bold]{labels}: {size}", soft_wrap=True, highlight=False)
-    console.print(_table({selection(result) if name == CHOSEN else name: f for name, f in result["figures"].items()}))
+    answer(Text.assemble("\n", (result["id"], "bold"), f"{labels}: {size}"))
+    answer(_table({selection(result) if name == CHOSEN else name: f for name, f in result["figures"].items()}))
     for line in notes(result):
-        console.print(line, soft_wrap=True, markup=False, highlight=False)
+        answer(line)
     if "validation" in result.get("fitted_on", []):
-        console.print("its models were also fitted on the validation part", soft_wrap=True)
+        answer("its models were also fitted on the validation part")
     for label, path in (("confusion matrix", folder.confusion), ("folds", folder.folds), ("result", folder.result)):
-        console.print(f"{label}: {path}", soft_wrap=True)
-    console.print(f"next: ser report {folder.id}", soft_wrap=True)
+        answer(f"{label}: {path}")
+    say(f"next: ser report {folder.id}")
 
 
 def notes(result: Mapping[str, Any]) -> list[str]:

@@ -41,7 +41,7 @@ def expanded(written: str) -> Path:
             )
         return known
 
-    return Path(re.sub(r"\$(?:(\w+)|\{(\w+)\})", value, written)).expanduser().absolute()
+    return Path(re.sub(r"\$(?:(\w+)|\{(\w+)\})", value, written)).absolute()
 
 
 def copied(store: FeatureStore, extractor: Extractor, digests: Iterable[str], scratch: Path) -> Reader:

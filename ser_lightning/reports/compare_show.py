@@ -7,7 +7,7 @@ from itertools import groupby
 from rich.table import Table
 from rich.text import Text
 
-from ser_lightning.console import console
+from ser_lightning.console import answer
 from ser_lightning.reports.comparison import Compared, Comparison, Difference, Outcome
 from ser_lightning.reports.pair import SUITED, Metric
 from ser_lightning.reports.wording import between, p_value, percent
@@ -27,18 +27,18 @@ class Sheet:
 def show(comparison: Comparison) -> None:
     """Print to the terminal."""
     for caveat in comparison.caveats:
-        console.print(Text(caveat, style="bold yellow"), soft_wrap=True)
+        answer(Text(caveat, style="bold yellow"))
     for line in legend(comparison):
-        console.print(Text(line), soft_wrap=True)
+        answer(Text(line))
     for sheet in sheets(comparison):
         table = Table(title=Text(sheet.title), title_justify="left")
         for i, column in enumerate(sheet.columns):
             table.add_column(Text(column), justify="right" if i else "left")
         for row in sheet.rows:
             table.add_row(*map(Text, row))
-        console.print(table)
+        answer(table)
     for note in notes(comparison):
-        console.print(Text(note), soft_wrap=True)
+        answer(Text(note))
 
 
 def markdown(comparison: Comparison) -> str:

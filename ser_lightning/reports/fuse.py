@@ -7,7 +7,7 @@ from pathlib import Path
 
 from ser_lightning.config.identity import RESULT_VERSION
 from ser_lightning.config.settings import names_and
-from ser_lightning.console import console
+from ser_lightning.console import say
 from ser_lightning.reports.fuse_files import labels_of, write
 from ser_lightning.reports.fusion import Fold, folds, refuse_unlike
 from ser_lightning.reports.named import opened
@@ -34,7 +34,7 @@ def fuse(words: list[str]) -> System:
     refuse_unlike(members)
     path = Path(settings.fusions_dir) / _id(members, fixed, parts)
     if (path / "result.json").exists():
-        console.print(f"{path.name} is finished already")
+        say(f"{path.name} is finished already")
         return open_system(str(path), settings)
     found = folds(members)
     _record(path.name, members, found, fixed or [parts] * len(members))

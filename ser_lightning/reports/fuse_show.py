@@ -3,7 +3,7 @@
 from rich.table import Table
 from rich.text import Text
 
-from ser_lightning.console import console
+from ser_lightning.console import answer
 from ser_lightning.reports.fitted import fitted_on
 from ser_lightning.reports.system import System
 from ser_lightning.reports.wording import between, percent
@@ -18,18 +18,18 @@ def show(system: System) -> None:
     """Weights and validation UAR of each fold and seed; test figures with intervals; where things lie."""
     result = system.result
     labels = f" ({', '.join(system.labels)})" if system.labels else ""
-    console.print(Text(f"\n{system.name}{labels}", style="bold"), soft_wrap=True)
+    answer(Text(f"\n{system.name}{labels}", style="bold"))
     for number, member in enumerate(result["members"], 1):
-        console.print(Text(f"member {number}: {member}"), soft_wrap=True)
+        answer(Text(f"member {number}: {member}"))
         if any("validation" in fitted_on(runs[number - 1]) for runs in system.runs.values()):
-            console.print(Text(OTHER_FIT, style="yellow"), soft_wrap=True)
-    console.print(_weights(system))
+            answer(Text(OTHER_FIT, style="yellow"))
+    answer(_weights(system))
     if places := result["left_out"]:
         told = ", ".join(f"fold {place['fold']} seed {place['seed']}" for place in places)
-        console.print(Text(f"left out, because not every member has it: {told}", style="yellow"), soft_wrap=True)
-    console.print(_figures(system))
-    console.print(Text(f"predictions: {system.path / 'predictions.csv'}"), soft_wrap=True)
-    console.print(Text(f"next: ser compare {' '.join(result['members'])} {system.name}"), soft_wrap=True)
+        answer(Text(f"left out, because not every member has it: {told}", style="yellow"))
+    answer(_figures(system))
+    answer(Text(f"predictions: {system.path / 'predictions.csv'}"))
+    answer(Text(f"next: ser compare {' '.join(result['members'])} {system.name}"))
 
 
 def _weights(system: System) -> Table:

@@ -1,6 +1,5 @@
 """Two systems of the same test utterances: their difference, and the tests that suit how they were run."""
 
-import json
 from collections.abc import Callable, Mapping
 from functools import cached_property
 from typing import Literal
@@ -11,6 +10,7 @@ from ser_lightning.evaluation.bootstrap import paired_intervals
 from ser_lightning.evaluation.pooled import Pooled
 from ser_lightning.evaluation.predictions import Predictions
 from ser_lightning.evaluation.significance import Test, corrected_resampled_t, mcnemar, permutation_by_speaker
+from ser_lightning.files import read_json
 from ser_lightning.reports.fitted import fitted_on
 from ser_lightning.reports.system import System
 from ser_lightning.runs.folder import RunFolder
@@ -87,7 +87,7 @@ def _test_share(system: System) -> float:
 
 
 def _share(run: RunFolder) -> float:
-    sizes = json.loads(run.proof.read_text(encoding="utf-8"))["utterances"]
+    sizes = read_json(run.proof)["utterances"]
     return float(sizes["test"] / sum(sizes[part] for part in fitted_on(run)))
 
 

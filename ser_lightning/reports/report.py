@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ser_lightning.config.settings import names_and
-from ser_lightning.console import console
+from ser_lightning.console import answer
 from ser_lightning.errors import ConfigError, UserError
 from ser_lightning.files import write_text
 from ser_lightning.reports.html.page import render
@@ -38,7 +38,7 @@ def report(words: Sequence[str]) -> Path:
     _check_once([*(system.path for system in systems), *(studies[name].path for name in names if name in studies)])
     views = [open_view(folder, f"study-{i}") for i, folder in enumerate(studies.values(), 1)]
     write_text(out, render(systems, views))
-    console.print(f"report: {out}", soft_wrap=True, highlight=False)
+    answer(f"report: {out}")
     return out
 
 

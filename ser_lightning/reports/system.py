@@ -1,6 +1,6 @@
 """What is compared, fused and reported: a run, a cross-validation or a fusion, read from its folder."""
 
-import json
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,7 +9,7 @@ from typing import Any, Literal
 from ser_lightning.errors import ConfigError, UserError
 from ser_lightning.evaluation.pooled import Pooled
 from ser_lightning.evaluation.predictions import Predictions
-from ser_lightning.files import read_csv
+from ser_lightning.files import read_csv, read_json
 from ser_lightning.reports.settings import Places
 from ser_lightning.reports.whereabouts import runs_of
 from ser_lightning.runs.endings import FINISHED
@@ -69,7 +69,7 @@ def open_system(name: str, places: Places) -> System:
     file = path / "result.json"
     if not file.exists():
         raise UserError(f"{path} is not finished; start the command that made it again first")
-    result = json.loads(file.read_text(encoding="utf-8"))
+    result = read_json(file)
     kind = result.get("kind", "run")
     if kind == "run":
         return _run(RunFolder(path), result)
@@ -94,7 +94,7 @@ def _find(name: str, places: Places) -> Path:
     folders = [Path(folder) for folder in (places.crossval_dir, places.fusions_dir, places.runs_dir or "runs")]
     for path in (*(folder / name for folder in folders), Path(name)):
         if (path / "config.yaml").is_file() or (path / "folds.csv").is_file():
-            return path.resolve()
+            return Path(os.path.abspath(path))  # noqa: PTH100  a linked run is of where its link is
     known = sorted(p.parent.name for folder in folders for p in folder.glob("*/config.yaml"))
     where = ", ".join(f"{folder}/" for folder in folders)
     raise ConfigError(f"no run, cross-validation or fusion `{name}` in {where}; known: {', '.join(known) or 'none'}")

@@ -9,7 +9,7 @@ from ser_lightning.config.compose import compose
 from ser_lightning.config.schema import Config
 from ser_lightning.config.settings import taken
 from ser_lightning.config.sources import choices, search_path
-from ser_lightning.console import console
+from ser_lightning.console import say
 from ser_lightning.crossval.crossval import crossval
 from ser_lightning.errors import ConfigError, StoppedError, UserError
 from ser_lightning.files import write_json, write_text
@@ -71,7 +71,7 @@ def _under(
     ids: dict[str, str] = {}
     found: dict[str, Found] = {}
     for row in sorted(chosen.rows, key=lambda row: bool(row.fuse)):
-        console.rule(f"{protocol.name}: {row.title}")
+        say(f"\n{protocol.name}: {row.title}", style="bold")
         try:
             result = (
                 _fused(row, ids, configs[protocol.name, row.fuse[0]].runs_dir, settings)
@@ -103,7 +103,7 @@ def _tell(found: Sequence[Found], settings: Settings) -> None:
     print(text)
     if settings.markdown:
         write_text(Path(settings.markdown), text)
-        console.print(f"tables: {settings.markdown}", soft_wrap=True)
+        say(f"tables: {settings.markdown}")
     if settings.json:
         write_json(Path(settings.json), [as_dict(one) for one in found])
-        console.print(f"figures: {settings.json}", soft_wrap=True)
+        say(f"figures: {settings.json}")

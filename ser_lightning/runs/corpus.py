@@ -4,13 +4,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rich.console import Console
-from rich.text import Text
-
 from ser_lightning.config.components import build
 from ser_lightning.config.schema import Config
 from ser_lightning.config.sources import choices, read, search_path
-from ser_lightning.console import console
+from ser_lightning.console import Screen, say
 from ser_lightning.corpora.corpus import Corpus, CorpusError
 from ser_lightning.corpora.report import render, warnings
 from ser_lightning.corpora.scan import scan
@@ -40,7 +37,7 @@ def scan_corpus(config: Config) -> Corpus:
 def say_warnings(corpus: Corpus) -> None:
     """Say in one line a kind what `ser corpus` warns of."""
     for line in warnings(corpus):
-        console.print(Text(line, "yellow"), soft_wrap=True)
+        say(line, "yellow")
 
 
 def inspect_corpus(config: Config) -> Corpus:
@@ -50,7 +47,7 @@ def inspect_corpus(config: Config) -> Corpus:
         CorpusError: the corpus can't be used; what is wrong has been shown.
     """
     corpus = with_lengths(scan(build("corpus", config.corpus), Path(config.cache_dir)), config)
-    render(corpus, Console())
+    render(corpus, Screen(stderr=False, markup=True))
     try:
         corpus.check()
     except CorpusError as error:
@@ -61,7 +58,7 @@ def inspect_corpus(config: Config) -> Corpus:
 
 def _say_split(config: Config, corpus: Corpus) -> None:
     """What is doubtful about the configuration's split, or why it can't be made: said, and no fault of the corpus."""
-    from ser_lightning.runs.doubts import say, say_doubts
+    from ser_lightning.runs.doubts import say_doubts, warn
 
     try:
         splitter = build("split", config.split)
@@ -72,7 +69,7 @@ def _say_split(config: Config, corpus: Corpus) -> None:
         parts = build("split", given).split(corpus.utterances)
         proof = prove(corpus.utterances, parts, splitter.speaker_dependent)
     except UserError as error:
-        say(f"the split that the configuration asks for cannot be made, which training would refuse: {error}")
+        warn(f"the split that the configuration asks for cannot be made, which training would refuse: {error}")
         return
     say_doubts(config, {fold: proof}, len(numbers))
 
@@ -106,7 +103,7 @@ def fetch_corpus(config: Config) -> Path:
     # The other verbs need no network, and none of what speaks HTTP.
     from ser_lightning.corpora.fetch import fetch
 
-    root = Path(config.corpus["root"]).expanduser().absolute()
+    root = Path(config.corpus["root"]).absolute()
     source = _source(config.corpus["name"])
     with owned(root.with_name(f".{root.name}.fetch.lock")):
         return fetch(source, root)

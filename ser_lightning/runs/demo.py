@@ -1,7 +1,7 @@
 """`ser demo`: the main job on speech that the project makes itself."""
 
 from ser_lightning.config.schema import Config
-from ser_lightning.console import console
+from ser_lightning.console import say
 from ser_lightning.runs import summary
 from ser_lightning.runs.evaluate import evaluate
 from ser_lightning.runs.folder import RunFolder
@@ -23,4 +23,4 @@ def demo(config: Config) -> RunFolder:
 def show(run: RunFolder) -> None:
     """Scores, places, and what to type next."""
     summary.show(run)
-    console.print(NEXT, highlight=False, markup=False, soft_wrap=True)
+    say(NEXT)

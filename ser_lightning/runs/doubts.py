@@ -3,10 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from rich.text import Text
-
 from ser_lightning.config.schema import Config
-from ser_lightning.console import console
+from ser_lightning.console import say
 from ser_lightning.data.proof import Proof
 from ser_lightning.data.splits import PARTS, Part
 
@@ -19,11 +17,11 @@ FOLDS = 5
 def say_doubts(config: Config, proofs: Mapping[int, Proof], folds: int) -> None:
     """Print what `doubts` finds in a split of which `proofs` holds some folds by number."""
     for line in doubts(proofs, folds, config.split):
-        say(line)
+        warn(line)
 
 
-def say(line: str) -> None:
-    console.print(Text(f"warning: {line}", style="yellow"), soft_wrap=True)
+def warn(line: str) -> None:
+    say(f"warning: {line}", "yellow")
 
 
 def doubts(proofs: Mapping[int, Proof], folds: int, split: Mapping[str, Any]) -> list[str]:

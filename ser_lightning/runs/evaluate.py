@@ -1,20 +1,19 @@
 """`ser evaluate RUN`: score the test part of a finished run, and record that it was looked at."""
 
-import json
-
 from ser_lightning.config.identity import RESULT_VERSION
 from ser_lightning.config.schema import Config
 from ser_lightning.data.proof import Proof
 from ser_lightning.data.splits import Assignment
 from ser_lightning.errors import UserError
 from ser_lightning.evaluation.predictions import Predictions
-from ser_lightning.files import write_json
+from ser_lightning.files import read_json, write_json
 from ser_lightning.runs.beside import forget_epochs, score_beside
 from ser_lightning.runs.folder import RunFolder
 from ser_lightning.runs.lock import owned
 from ser_lightning.runs.logs import logged_to
 from ser_lightning.runs.outcome import draw, find_device, recording_of, rows_of, wandb_config, wandb_identity
 from ser_lightning.runs.prepare import Prepared, prepare
+from ser_lightning.runs.scheduler import own_process
 from ser_lightning.runs.train import make_learner
 from ser_lightning.runs.vault import configuration_of, record
 from ser_lightning.tracking.tables import log_part
@@ -31,6 +30,7 @@ def evaluate(run: RunFolder, config: Config | None = None) -> RunFolder:
         UserError: the run isn't finished or is of another result version, the corpus or the split is not what it was
             trained on.
     """
+    own_process()
     if not run.finished:
         raise UserError(f"run {run.id} is not finished; start its `ser train` again first")
     with owned(run.lock), logged_to(run.log):
@@ -84,6 +84,6 @@ def _proven(run: RunFolder, prepared: Prepared) -> tuple[Assignment, Proof]:
     if set(parts) != {row.id for row in rows}:
         raise changed
     proof = prepared.prove(parts)
-    if proof.as_dict() != json.loads(run.proof.read_text(encoding="utf-8")):
+    if proof.as_dict() != read_json(run.proof):
         raise changed
     return parts, proof

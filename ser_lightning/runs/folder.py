@@ -1,6 +1,6 @@
 """A run is a folder: its files, and what says that it is finished."""
 
-import json
+import os
 import platform
 import sys
 from collections.abc import Sequence
@@ -14,13 +14,14 @@ from omegaconf import OmegaConf
 from ser_lightning.config.compose import bind
 from ser_lightning.config.identity import identity
 from ser_lightning.config.overrides import parse
+from ser_lightning.config.places import expanded
 from ser_lightning.config.schema import Config
 from ser_lightning.config.sources import read
 from ser_lightning.corpora.utterance import Utterance
 from ser_lightning.data.proof import Proof
 from ser_lightning.data.splits import PARTS, Assignment
 from ser_lightning.errors import ConfigError, UserError
-from ser_lightning.files import read_csv, write_csv, write_json, write_text
+from ser_lightning.files import read_csv, read_json, write_csv, write_json, write_text
 
 PACKAGES = (
     "ser-lightning",
@@ -64,10 +65,10 @@ class RunFolder:
         """How many the run was last begun with; None for a new one."""
         if not self.environment.exists():
             return None
-        return int(json.loads(self.environment.read_text(encoding="utf-8"))["threads"])
+        return int(read_json(self.environment)["threads"])
 
     def read_result(self) -> dict[str, Any]:
-        return json.loads(self.result.read_text(encoding="utf-8"))  # type: ignore[no-any-return]
+        return read_json(self.result)
 
     def read_config(self, words: Sequence[str] = ()) -> Config:
         return bind(read(self.config), str(self.config), words)
@@ -119,7 +120,7 @@ def open_run(name: str, words: Sequence[str] = ()) -> tuple[RunFolder, Config]:
     Raises:
         UserError: there is no such run, or an override would make it another one.
     """
-    runs_dir = next((o.text for o in parse(words) if o.key == "runs_dir"), "runs")
+    runs_dir = runs_dir_of(words)
     run = _find(name, runs_dir)
     own, config = run.read_config(), run.read_config(words)
     if identity(config) != identity(own):
@@ -127,10 +128,18 @@ def open_run(name: str, words: Sequence[str] = ()) -> tuple[RunFolder, Config]:
     return run, config
 
 
+def runs_dir_of(words: Sequence[str]) -> str:
+    """The folder of the runs that the command line names."""
+    given = [override.text for override in parse(words) if override.key == "runs_dir"]
+    return expanded("runs_dir", given[-1]) if given else "runs"
+
+
 def _find(name: str, runs_dir: str) -> RunFolder:
     for path in (Path(runs_dir) / name, Path(name)):
         if (path / "config.yaml").is_file():
-            return RunFolder(path.resolve())
+            return RunFolder(Path(os.path.abspath(path)))  # noqa: PTH100  not resolve(): a linked run is of where its link is
+        if path.is_symlink() and not path.exists():
+            raise UserError(f"{path} is a link to {path.readlink()}, which is gone; `rm` it, or put that back")
     known = sorted(p.parent.name for p in Path(runs_dir).glob("*/config.yaml"))
     raise UserError(f"no run `{name}` under {runs_dir}/; there {'are ' + ', '.join(known) if known else 'is none yet'}")
 

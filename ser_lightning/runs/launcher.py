@@ -21,7 +21,7 @@ from typing import Any
 
 from ser_lightning.errors import StoppedError, UserError
 from ser_lightning.runs.endings import code_of, reason
-from ser_lightning.runs.scheduler import RANKS
+from ser_lightning.runs.scheduler import LAUNCHERS, RANKS
 from ser_lightning.signals import SCHEDULERS, shielded, unshield
 from ser_lightning.training.stopping import StopRequest
 
@@ -63,8 +63,8 @@ def tail(log: Path) -> list[str]:
 
 
 def without_scheduler() -> dict[str, str]:
-    """This process's environment, less what a scheduler says of ranks: that is about its own processes."""
-    return {name: value for name, value in os.environ.items() if name not in RANKS}
+    """This process's environment, less what schedulers and launchers say of ranks: that is about their processes."""
+    return {name: value for name, value in os.environ.items() if name not in RANKS and not LAUNCHERS.fullmatch(name)}
 
 
 def start(
@@ -102,7 +102,7 @@ def _child(
     unshield()
     os.environ.clear()
     os.environ.update(environment)
-    descriptor = os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
+    descriptor = os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666)
     os.dup2(descriptor, 1)
     os.dup2(descriptor, 2)
     threading.Thread(target=_end_with_parent, args=(alive,), daemon=True).start()

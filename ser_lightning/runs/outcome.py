@@ -1,6 +1,5 @@
 """What training and evaluation make of logits: rows, pictures, and what W&B is told."""
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -19,6 +18,7 @@ from ser_lightning.evaluation.pictures import confusion_png
 from ser_lightning.evaluation.predictions import Predictions
 from ser_lightning.features.audio import read_audio
 from ser_lightning.features.extractor import extractor_key
+from ser_lightning.files import read_json
 from ser_lightning.runs.folder import RunFolder
 from ser_lightning.runs.logs import quieten
 from ser_lightning.runs.prepare import Prepared
@@ -91,7 +91,7 @@ def wandb_config(config: Config, run: RunFolder) -> dict[str, Any]:
     whole = asdict(config)
     for name, path in (("environment", run.environment), ("split_proof", run.proof)):
         if path.exists():
-            whole[name] = json.loads(path.read_text(encoding="utf-8"))
+            whole[name] = read_json(path)
     if config.tracking.private and "environment" in whole:
         whole["environment"] = {k: v for k, v in whole["environment"].items() if k not in ENVIRONMENT}
     return whole

@@ -11,7 +11,7 @@ import torch
 from ser_lightning.config.components import build
 from ser_lightning.config.identity import run_id
 from ser_lightning.config.schema import Config
-from ser_lightning.console import console
+from ser_lightning.console import answer
 from ser_lightning.corpora.cache import AudioCache
 from ser_lightning.corpora.corpus import Corpus
 from ser_lightning.corpora.utterance import Utterance
@@ -161,6 +161,6 @@ def fill_features(config: Config) -> Mapping[str, int]:
     prepared = prepare(config)
     computed = prepared.fill(list(prepared.extractors), prepared.corpus.utterances)
     for name, count in computed.items():
-        console.print(f"{name}: {count} computed, {len(prepared.corpus.utterances) - count} were there")
-    console.print(f"store: {Path(config.cache_dir) / 'features'}")
+        answer(f"{name}: {count} computed, {len(prepared.corpus.utterances) - count} were there")
+    answer(f"store: {Path(config.cache_dir) / 'features'}")
     return computed

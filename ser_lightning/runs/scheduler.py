@@ -1,15 +1,17 @@
 """What SLURM says of this process, and asking it to start the job again. Nothing else reads SLURM's variables."""
 
 import os
+import re
 import shutil
 import signal
 import subprocess
+import sys
 import time
 from dataclasses import dataclass
 from functools import cache
 
 from ser_lightning.config.schema import Training
-from ser_lightning.console import console
+from ser_lightning.console import say
 from ser_lightning.errors import StoppedError, UserError
 from ser_lightning.signals import deaf
 
@@ -27,6 +29,11 @@ RANKS = (
     "SLURM_STEPID",
 )
 """Variables from which libraries conclude that this process is a rank of one training."""
+LAUNCHERS = re.compile(
+    r"((LOCAL_|GROUP_|ROLE_|NODE_)?RANK|(LOCAL_|GROUP_|ROLE_)?WORLD_SIZE|ROLE_NAME|MASTER_(ADDR|PORT)"
+    r"|(TORCHELASTIC|JSM|PMI|PMIX|OMPI|MV2|PALS|MPI|FLUX_TASK|PL_TRAINER)_\w+)"
+)
+"""What other launchers leave, of ranks and of Lightning's settings. Ranks that are started here are told theirs."""
 SECONDS = 30
 """That a controller has to answer."""
 LAST = 120
@@ -72,11 +79,28 @@ def allocation() -> Allocation | None:
     Read once, because what says that the process is a rank is then taken out of its environment: Lightning and W&B
     would believe it of workers that have nothing to do with each other.
     """
+    try:
+        return _read_allocation()
+    finally:
+        for variable in RANKS:
+            os.environ.pop(variable, None)
+
+
+def own_process() -> None:
+    """Be no rank but srun's: what is left of other launchers neither counts here nor reaches the children."""
+    allocation()
+    for name in [name for name in os.environ if LAUNCHERS.fullmatch(name)]:
+        del os.environ[name]
+    if lightning := sys.modules.get("lightning_utilities.core.rank_zero"):
+        lightning.rank_zero_only.rank = 0  # which it reads once, from that environment
+
+
+def _read_allocation() -> Allocation | None:
     job = os.environ.get("SLURM_JOB_ID", "")
     if not job:
         return None
     array, step = os.environ.get("SLURM_ARRAY_JOB_ID"), os.environ.get("SLURM_STEP_ID", "")
-    found = Allocation(
+    return Allocation(
         job=job,
         name=f"{array}_{os.environ['SLURM_ARRAY_TASK_ID']}" if array else job,
         restarts=_number("SLURM_RESTART_COUNT", 0),
@@ -88,9 +112,6 @@ def allocation() -> Allocation | None:
         node_rank=_number("SLURM_NODEID", 0) if step else 0,
         host=os.environ.get("SLURMD_NODENAME", "127.0.0.1"),
     )
-    for variable in RANKS:
-        os.environ.pop(variable, None)
-    return found
 
 
 def _number(variable: str, otherwise: int) -> int:
@@ -154,7 +175,7 @@ def after_stop(error: StoppedError) -> None:
     elif error.exit_code == 128 + signal.SIGUSR1:
         time.sleep(LAST)  # srun --kill-on-bad-exit would end who asks; what it asks for ends this, too
     elif error.exit_code == 128 + signal.SIGTERM and _in_grace_time(here):
-        console.print(f"ser: job {here.name} is pre-empted; it ends when SLURM takes its nodes", soft_wrap=True)
+        say(f"ser: job {here.name} is pre-empted; it ends when SLURM takes its nodes")
         while _in_grace_time(here):
             time.sleep(POLL)
 
@@ -171,16 +192,15 @@ def _in_grace_time(here: Allocation) -> bool:
 def _requeue(here: Allocation, error: StoppedError) -> None:
     """What was started again and has got nothing done since then stays stopped."""
     if here.restarts and not error.progressed:
-        console.print(
+        say(
             f"ser: job {here.name} was started again and finished no epoch since then: it is not requeued; give it "
             "more time (#SBATCH --time), or an earlier end of its work (shorter epochs), and submit it again",
             style="red",
-            soft_wrap=True,
         )
         return
     said = scontrol("requeue", here.name)[1]
     words = f"cannot be requeued ({said}): submit it again to go on" if said else "is requeued and goes on by itself"
-    console.print(f"ser: job {here.name} {words}", soft_wrap=True)
+    say(f"ser: job {here.name} {words}")
 
 
 def scontrol(*words: str) -> tuple[str, str]:

@@ -17,7 +17,7 @@ from ser_lightning.errors import UserError
 from ser_lightning.runs.endings import kernel_kills, reason
 from ser_lightning.runs.launcher import Child, start, without_scheduler
 from ser_lightning.runs.outcome import find_device
-from ser_lightning.runs.scheduler import one_host
+from ser_lightning.runs.scheduler import one_host, own_process
 from ser_lightning.runs.shares import sharing, threads
 from ser_lightning.training.stopping import StopRequest
 
@@ -55,6 +55,7 @@ def slots_for(training: Training, jobs: int | None) -> list[dict[str, str]]:
         UserError: the device is not there, no job at all, or ranks on several nodes.
     """
     one_host(training)
+    own_process()
     return environments(find_device(training), jobs, training.devices)
 
 

@@ -4,7 +4,7 @@ from collections import Counter
 from pathlib import Path
 
 from ser_lightning.config.schema import Config
-from ser_lightning.console import console
+from ser_lightning.console import answer
 from ser_lightning.errors import UserError
 from ser_lightning.features.store import segments
 from ser_lightning.features.unused import Unused, find_unused, still_old
@@ -21,7 +21,7 @@ def verify_features(config: Config) -> None:
     prepared = prepare(config)
     bad = list(bad_files(prepared.store))
     for one in bad:
-        _say(f"{one.path}: {one.reason}")
+        answer(f"{one.path}: {one.reason}")
         _remove(one.path)
     _say_missing(prepared)
     if bad:
@@ -30,7 +30,7 @@ def verify_features(config: Config) -> None:
             "compute what they need again"
         )
     good = sum(len(segments(folder)) for folder in prepared.store.folders())
-    _say(f"{prepared.store.folder}: {good} segments are what they were written as")
+    answer(f"{prepared.store.folder}: {good} segments are what they were written as")
 
 
 def collect_features(config: Config, remove: bool = False) -> Unused:
@@ -51,23 +51,19 @@ def collect_features(config: Config, remove: bool = False) -> Unused:
     for path, size in found.old.items():
         freed[path.parent] += size
     for folder, size in sorted(freed.items()):
-        _say(f"{folder}: {_mib(size)}")
+        answer(f"{folder}: {_mib(size)}")
     if found.young:
-        _say(f"{found.young} unneeded segments stay: they were written or used within the last hour")
+        answer(f"{found.young} unneeded segments stay: they were written or used within the last hour")
     outcome = "removed" if remove else "would be removed; add --remove to do it"
-    _say(f"{prepared.store.folder}: {len(found.old)} unneeded files, {_mib(freed.total())}, {outcome}")
+    answer(f"{prepared.store.folder}: {len(found.old)} unneeded files, {_mib(freed.total())}, {outcome}")
     return found
-
-
-def _say(text: str) -> None:
-    console.print(text, markup=False, highlight=False, soft_wrap=True)
 
 
 def _say_missing(prepared: Prepared) -> None:
     digests = [u.digest for u in prepared.corpus.utterances]
     for name, extractor in prepared.extractors.items():
         missing = len(prepared.store.missing(extractor, digests))
-        _say(f"{name}: {missing} of {len(set(digests))} utterances to be computed")
+        answer(f"{name}: {missing} of {len(set(digests))} utterances to be computed")
 
 
 def _remove(path: Path) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 from rich.table import Table
 from rich.text import Text
 
-from ser_lightning.console import console
+from ser_lightning.console import answer, say
 from ser_lightning.runs.folder import RunFolder
 
 
@@ -15,9 +15,8 @@ def show(run: RunFolder) -> None:
     result = run.read_result()
     parts = [part for part in ("validation", "test") if part in result]
     labels = f" ({', '.join(result['labels'])})" if result["labels"] else ""
-    head = Text.assemble("\n", (result["id"], "bold"), f"{labels}: {_chosen(result)}")
-    console.print(head, soft_wrap=True)
-    console.print(_table(result, parts))
+    answer(Text.assemble("\n", (result["id"], "bold"), f"{labels}: {_chosen(result)}"))
+    answer(_table(result, parts))
     places = (
         ("confusion matrix", run.confusion(parts[-1])),
         ("learning curves", run.curves),
@@ -26,9 +25,9 @@ def show(run: RunFolder) -> None:
     )
     for label, path in places:
         if path.exists():
-            console.print(f"{label}: {path}", soft_wrap=True)
+            answer(f"{label}: {path}")
     if "test" not in result:
-        console.print(f"next: ser evaluate {run.id}   scores the test part, once", soft_wrap=True)
+        say(f"next: ser evaluate {run.id}   scores the test part, once")
 
 
 def _chosen(result: dict[str, Any]) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 from rich.table import Table
 
 from ser_lightning.config.settings import names_and
-from ser_lightning.console import console, track
+from ser_lightning.console import answer, say, track
 from ser_lightning.errors import UserError
 from ser_lightning.runs.lock import TakenError, owned, owner_of
 from ser_lightning.tracking.segments import FOLDERS, Segment, segments
@@ -69,7 +69,7 @@ def sync(words: Sequence[str]) -> list[Outcome]:
     finally:
         _show(outcomes)
     if not folders:
-        console.print("nothing was logged offline here")
+        say("nothing was logged offline here")
     if failed := sum(one.failed for one in outcomes):
         raise UserError(f"{failed} segments are not, or not wholly, in W&B; start `ser sync` again to retry them")
     return outcomes
@@ -156,7 +156,7 @@ def _show(outcomes: Sequence[Outcome]) -> None:
     table = Table("run", "segments", "uploaded", "skipped", "failed")
     for one in outcomes:
         table.add_row(one.id, *map(str, (one.segments, one.uploaded, one.skipped, one.failed)))
-    console.print(table)
+    answer(table)
     for one in outcomes:
         for reason in one.reasons:  # below the table, where a long one is not broken up
-            console.print(f"{one.id}: {reason}", style="yellow", markup=False, highlight=False, soft_wrap=True)
+            say(f"{one.id}: {reason}", style="yellow")

@@ -12,7 +12,7 @@ import torch
 from ser_lightning.config.components import load, target
 from ser_lightning.config.identity import RESULT_VERSION
 from ser_lightning.config.schema import Config
-from ser_lightning.console import console
+from ser_lightning.console import console, say
 from ser_lightning.data.proof import Proof
 from ser_lightning.errors import StoppedError
 from ser_lightning.evaluation.pictures import curves_png
@@ -35,7 +35,7 @@ from ser_lightning.runs.outcome import (
 )
 from ser_lightning.runs.prepare import Prepared, prepare
 from ser_lightning.runs.ranks import fit_in_ranks, join
-from ser_lightning.runs.scheduler import array_delay, task_of
+from ser_lightning.runs.scheduler import array_delay, own_process, task_of
 from ser_lightning.threads import threads
 from ser_lightning.tracking.artifacts import log_lineage
 from ser_lightning.tracking.tables import log_part
@@ -53,6 +53,7 @@ def train(config: Config, stop: StopRequest | None = None) -> RunFolder:
         UserError: the corpus, the split or the device can't be used, the loss is not finite, another process has
             the run, or it was asked to stop.
     """
+    own_process()
     device = find_device(config.training)
     here = task_of(config.training)
     stop, meeting = stop or StopRequest(), Meeting(config.runs_dir, here) if here else None
@@ -69,7 +70,7 @@ def _finished(config: Config, device: torch.device, stop: StopRequest, meeting: 
     prepared = prepare(config)
     run = RunFolder(prepared.run_path)
     if run.finished:
-        console.print(f"run {run.id} is finished already")
+        say(f"run {run.id} is finished already")
         return run
     with owned(run.lock), logged_to(run.log), _progress_told(run), threads(_threads_of(run)):
         if not run.finished:  # by another process, since it was asked above
@@ -81,10 +82,9 @@ def _threads_of(run: RunFolder) -> int:
     """As many as the run began with, where there are as many: others round otherwise, on some processors."""
     here, begun = torch.get_num_threads(), run.threads
     if begun is not None and begun > here:
-        console.print(
+        say(
             f"run {run.id} began with {begun} threads and goes on with {here}: its weights may differ from those of an "
-            "uninterrupted run by rounding",
-            soft_wrap=True,
+            "uninterrupted run by rounding"
         )
     return min(here, begun or here)
 
@@ -113,9 +113,7 @@ def _train(
     say_doubts(config, {config.split.get("fold", 0): proof}, prepared.splitter.folds(prepared.corpus.utterances))
     data = prepared.data(parts, ("train", "validation"), learner.streams, device)
     ranks = f", {config.training.ranks} ranks" if config.training.ranks > 1 else ""
-    console.print(
-        f"run {run.id}: {learner.described(device)}, on {device}{ranks}, features {data.place}", soft_wrap=True
-    )
+    say(f"run {run.id}: {learner.described(device)}, on {device}{ranks}, features {data.place}")
     identity = wandb_identity(config, run, proof.labels)
     if ranks:
         # What they leave is a finished fit, which the learner loads below instead of training.

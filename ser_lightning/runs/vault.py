@@ -129,7 +129,7 @@ def _drop_torn_end(file: BinaryIO) -> None:
 def looks(runs_dir: Path) -> list[Look]:
     """Every look so far, oldest first; none where nothing was looked at."""
     path = runs_dir / FILE
-    rows = read_csv(path) if path.exists() else []
+    rows = read_csv(path, torn=True) if path.exists() else []
     if rows and set(rows[0]) - {None} != set(COLUMNS):
         raise _other_columns(path)
     return [Look(**row) for row in rows if None not in row and None not in row.values()]

@@ -13,7 +13,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from ser_lightning.console import console
+from ser_lightning.console import console, say
 from ser_lightning.runs.folder import RunFolder
 from ser_lightning.sweeps.alive import liveness
 from ser_lightning.sweeps.claims import REASON, RUN, WORKER, Claims
@@ -144,7 +144,7 @@ class Board:
         self.told = set(ended)
         for trial in (ended[number] for number in sorted(new)):
             if trial.user_attrs.get(WORKER) == str(self.claims.owners.me):
-                console.print(self._line(trial), soft_wrap=True, highlight=False, markup=False)
+                say(self._line(trial))
 
     def _line(self, trial: FrozenTrial) -> str:
         complete = trial.state == TrialState.COMPLETE

@@ -1,6 +1,5 @@
 """What `ser finalize` leaves in a study's folder."""
 
-import json
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,7 @@ from ser_lightning.crossval.plan import Plan
 from ser_lightning.evaluation.pooled import Pooled
 from ser_lightning.evaluation.predictions import Predictions
 from ser_lightning.evaluation.summary import CHOSEN, summarise
-from ser_lightning.files import read_csv
+from ser_lightning.files import read_csv, read_json
 from ser_lightning.runs.folder import RunFolder
 from ser_lightning.runs.vault import configuration_of, configurations, looks_at, recordings_of
 from ser_lightning.sweeps.frozen import Frozen
@@ -30,7 +29,7 @@ class FinalFolder(CrossvalFolder):
 
     def read(self) -> dict[str, Any]:
         """final.json."""
-        return json.loads(self.final.read_text(encoding="utf-8"))  # type: ignore[no-any-return]
+        return read_json(self.final)
 
 
 def facts(final: FinalFolder, chosen: Plan, study: Study, frozen: Frozen, trial: FrozenTrial) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from optuna.trial import FrozenTrial
 
 from ser_lightning.config.schema import Config
 from ser_lightning.config.settings import names_and
-from ser_lightning.console import console
+from ser_lightning.console import say
 from ser_lightning.crossval import crossval
 from ser_lightning.crossval.plan import Plan, Task, plan
 from ser_lightning.crossval.settings import Settings
@@ -118,7 +118,7 @@ def _train_and_test(chosen: Plan, final: FinalFolder, jobs: int | None) -> None:
     slots = slots_for(chosen.base.config.training, jobs)
     with owned(final.lock), logged_to(final.log):
         if final.complete:
-            console.print(f"{final.path.name} is final already", soft_wrap=True)
+            say(f"{final.path.name} is final already")
         else:
             crossval.carry_out(chosen, final, slots, StopRequest())
         track(chosen.base, final)

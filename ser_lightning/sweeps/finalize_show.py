@@ -4,8 +4,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from rich.table import Table
+from rich.text import Text
 
-from ser_lightning.console import console
+from ser_lightning.console import answer
 from ser_lightning.crossval.summary import NAMES, spread
 from ser_lightning.sweeps.final import FinalFolder
 from ser_lightning.sweeps.space import said
@@ -16,15 +17,15 @@ def show(final: FinalFolder) -> None:
     """Validation and test figures over seeds, how many configurations were tried, and where things lie."""
     found, result = final.read(), final.read_result()
     labels = f" ({', '.join(result['labels'])})" if result["labels"] else ""
-    head = f"[bold]{found['study']}[/bold], trial {found['trial']}{labels}: seed{'s' * (len(result['seeds']) > 1)} "
-    console.print(f"\n{head}{', '.join(map(str, result['seeds']))}", soft_wrap=True, highlight=False)
-    _line(said(found["values"]))
-    console.print(_table(found["figures"]))
+    seeds = f"seed{'s' * (len(result['seeds']) > 1)} {', '.join(map(str, result['seeds']))}"
+    answer(Text.assemble("\n", (found["study"], "bold"), f", trial {found['trial']}{labels}: {seeds}"))
+    answer(said(found["values"]))
+    answer(_table(found["figures"]))
     for line in notes(found):
-        _line(line)
+        answer(line)
     for name, path in (("experiment", found["experiment"]), ("result", final.result), ("facts", final.final)):
-        _line(f"{name}: {path}")
-    _line(f"next: ser report {final.path}")
+        answer(f"{name}: {path}")
+    answer(f"next: ser report {final.path}")
 
 
 def notes(found: Mapping[str, Any]) -> list[str]:
@@ -62,7 +63,3 @@ def _table(figures: Mapping[str, Any]) -> Table:
                 spread(scores["over_folds_and_seeds"][key]),
             )
     return table
-
-
-def _line(text: str) -> None:
-    console.print(text, soft_wrap=True, markup=False, highlight=False)

@@ -11,7 +11,7 @@ from optuna.storages import BaseStorage
 from optuna.study import Study
 from optuna.trial import TrialState
 
-from ser_lightning.console import console
+from ser_lightning.console import say
 from ser_lightning.errors import UserError
 
 LONGEST = 600.0
@@ -148,4 +148,4 @@ def cause_of(error: BaseException) -> BaseException | None:
 
 
 def _say(text: str) -> None:
-    console.print(text, style="yellow", markup=False, highlight=False, soft_wrap=True)
+    say(text, style="yellow")

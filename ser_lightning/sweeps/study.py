@@ -9,7 +9,7 @@ from optuna.study import Study
 from optuna.trial import TrialState, create_trial
 
 from ser_lightning.config.components import hint
-from ser_lightning.console import console
+from ser_lightning.console import say
 from ser_lightning.errors import ConfigError, UserError
 from ser_lightning.files import write_text
 from ser_lightning.sweeps.changes import refused
@@ -110,12 +110,10 @@ def _check_same(folder: StudyFolder, known: Frozen, frozen: Frozen, changed: boo
 
 def _close(folder: StudyFolder) -> None:
     folder.path.chmod(0o700)
-    console.print(
+    say(
         f"study.storage has a password, which {folder.frozen} keeps: the folder is closed to other users now; "
         "~/.pgpass or PGPASSWORD would keep it out of files and of lists of processes",
         style="yellow",
-        markup=False,
-        soft_wrap=True,
     )
 
 

@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from ser_lightning.config.settings import names_and
-from ser_lightning.console import console
+from ser_lightning.console import answer
 from ser_lightning.errors import ConfigError
 from ser_lightning.sweeps.alive import liveness, workers
 from ser_lightning.sweeps.claims import LOG_END
@@ -48,18 +48,14 @@ def show_study(words: Sequence[str]) -> StudyFolder:
     study = open_study(folder)
     frozen = Frozen.read(folder.frozen)
     standing = Standing(study.get_trials(deepcopy=False))
-    _say(f"\nstudy {folder.name}: {standing.counts()}", "bold")
+    answer(f"\nstudy {folder.name}: {standing.counts()}", "bold")
     _show_leaders(study, frozen, standing)
     _show_importances(study)
     _show_failures(standing)
     _show_workers(folder, frozen, standing)
-    _say(f"storage: {where(frozen, folder)}")
+    answer(f"storage: {where(frozen, folder)}")
     _show_next(shlex.join(words), folder, frozen, standing)
     return folder
-
-
-def _say(text: str, style: str = "") -> None:
-    console.print(Text(text, style=style), soft_wrap=True)
 
 
 def _show_leaders(study: Study, frozen: Frozen, standing: Standing) -> None:
@@ -67,7 +63,7 @@ def _show_leaders(study: Study, frozen: Frozen, standing: Standing) -> None:
     leaders = leader_board(study, frozen, standing.trials)
     if not leaders:
         complete = standing.by_state[TrialState.COMPLETE]
-        _say("no trial leads: " + ("none keeps all constraints" if complete else "none is complete yet"))
+        answer("no trial leads: " + ("none keeps all constraints" if complete else "none is complete yet"))
         return
     table = Table(title="Pareto front" if several else "leader board", title_justify="left")
     for name in ("trial", *frozen.study.objectives, "learns", "minutes"):
@@ -76,45 +72,45 @@ def _show_leaders(study: Study, frozen: Frozen, standing: Standing) -> None:
     for one in leaders:
         count = "" if one.parameters is None else f"{one.parameters:,}"
         table.add_row(str(one.number), *map(figure, one.values), count, f"{one.minutes:.1f}", Text(one.run))
-    console.print(table)
+    answer(table)
     for one in leaders:
-        _say(f"trial {one.number}: {one.settings}")
+        answer(f"trial {one.number}: {one.settings}")
 
 
 def _show_importances(study: Study) -> None:
     found = importances(study)
     if found.note:
-        _say(found.note)
+        answer(found.note)
     if found.shares:
         table = Table("parameter", "importance", "", title="importances (PED-ANOVA)", title_justify="left")
         for name, share in found.shares.items():
             table.add_row(name, f"{share:.2f}", "█" * round(BAR * share))
-        console.print(table)
+        answer(table)
 
 
 def _show_failures(standing: Standing) -> None:
     for reason, trials in standing.failures.items():
         numbers = ", ".join(str(trial.number) for trial in trials[:TOP_FAILED])
         more = f" and {len(trials) - TOP_FAILED} more" if len(trials) > TOP_FAILED else ""
-        _say(f"failed: {reason}: {len(trials)} (trial{'s' if len(trials) > 1 else ''} {numbers}{more})", "red")
+        answer(f"failed: {reason}: {len(trials)} (trial{'s' if len(trials) > 1 else ''} {numbers}{more})", "red")
         if log := trials[-1].user_attrs.get(LOG_END):
             lines = log.splitlines()[-LOG_LINES:]
-            _say("\n".join([f"  end of trial {trials[-1].number}'s log:", *(f"    {line}" for line in lines)]))
+            answer("\n".join([f"  end of trial {trials[-1].number}'s log:", *(f"    {line}" for line in lines)]))
 
 
 def _show_workers(folder: StudyFolder, frozen: Frozen, standing: Standing) -> None:
     lives = liveness(Owners(folder.owners, Identity.here()), standing.trials, frozen.study.stale)
     for one in workers(standing.trials, lives):
         at_work = ", ".join(f"on trial {number} ({state})" for number, state in one.running.items())
-        _say(f"worker {one.worker}: {one.ended} ended{', ' * bool(at_work)}{at_work}")
+        answer(f"worker {one.worker}: {one.ended} ended{', ' * bool(at_work)}{at_work}")
 
 
 def _show_next(named: str, folder: StudyFolder, frozen: Frozen, standing: Standing) -> None:
     """`named`: the words by which this study was found."""
     if standing.ended < len(standing.trials):
-        _say(f"next: ser worker {named} (joins it, from any machine that sees this folder)")
+        answer(f"next: ser worker {named} (joins it, from any machine that sees this folder)")
     if standing.by_state[TrialState.COMPLETE]:
-        _say(f"next: ser finalize {named} (the winner with several seeds, and its test part once)")
-        _say(f"next: ser report {named} (history, parallel coordinates, slices)")
+        answer(f"next: ser finalize {named} (the winner with several seeds, and its test part once)")
+        answer(f"next: ser report {named} (history, parallel coordinates, slices)")
     if command := dashboard(frozen, folder):
-        _say(f"next: {command} (pip install optuna-dashboard)")
+        answer(f"next: {command} (pip install optuna-dashboard)")

@@ -7,7 +7,7 @@ import optuna
 from optuna.study import Study
 
 from ser_lightning.config.settings import names_and, taken
-from ser_lightning.console import console
+from ser_lightning.console import say
 from ser_lightning.errors import ConfigError
 from ser_lightning.sweeps.check_base import check_base
 from ser_lightning.sweeps.claims import Claims
@@ -36,7 +36,7 @@ def sweep(words: Sequence[str], conf: str | None = None) -> StudyFolder:
     frozen = read_sweep(rest[0], rest[1:], conf)
     check_base(frozen)
     if note := check_folds(frozen):
-        console.print(f"study.crossval: {note}", soft_wrap=True, highlight=False)
+        say(f"study.crossval: {note}")
     folder = StudyFolder(Path(settings.studies_dir) / frozen.study.name)
     study = open_study(folder, frozen, settings.changed)
     return _work(folder, study, settings)
@@ -65,7 +65,7 @@ def _work(folder: StudyFolder, study: Study, settings: Join) -> StudyFolder:
     if frozen.study.crossval:
         firsts, study.pruner = open_first_folds(folder, frozen), between_folds(frozen.study)
     claims = Claims(study, folder, frozen.study)
-    console.print(f"study {folder.name}: {frozen.study.trials} trials in all, in {folder.path}", soft_wrap=True)
+    say(f"study {folder.name}: {frozen.study.trials} trials in all, in {folder.path}")
     with Tracker(study, folder, frozen) as tracker:
         Worker(frozen, claims, firsts, StopRequest(), settings.jobs, tracker).work()
     if firsts:

@@ -117,10 +117,10 @@ def _absolute(tree: dict[str, Any]) -> dict[str, Any]:
     """The configuration with paths that mean the same wherever a worker stands."""
     for key in ("runs_dir", "cache_dir"):
         tree[key] = os.path.abspath(tree[key])  # noqa: PTH100  not resolve(): the path that was given, links and all
-    if tree["scratch_dir"] and not tree["scratch_dir"].startswith(("$", "~")):  # whose meaning is the node's
+    if tree["scratch_dir"] and not tree["scratch_dir"].startswith("$"):  # whose meaning is the node's
         tree["scratch_dir"] = os.path.abspath(tree["scratch_dir"])  # noqa: PTH100
     if tree["corpus"].get("root"):
-        tree["corpus"]["root"] = os.path.abspath(Path(tree["corpus"]["root"]).expanduser())  # noqa: PTH100
+        tree["corpus"]["root"] = os.path.abspath(tree["corpus"]["root"])  # noqa: PTH100
     if tree["split"]["name"] == "file":
         tree["split"]["file"] = os.path.abspath(tree["split"]["file"])  # noqa: PTH100
     return tree

@@ -1,6 +1,5 @@
 """What W&B is told of trials that ended and of their study, each in a process of its own."""
 
-import json
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -9,7 +8,7 @@ from typing import Any
 
 from ser_lightning.config.schema import Tracking
 from ser_lightning.data.proof import Proof
-from ser_lightning.files import write_text
+from ser_lightning.files import read_json, write_text
 from ser_lightning.runs.folder import RunFolder
 from ser_lightning.runs.lock import TakenError, owned
 from ser_lightning.runs.outcome import wandb_config, wandb_identity
@@ -105,7 +104,7 @@ def _mark(logger: Logger | None, marker: Path, text: str) -> None:
 
 def _identity(run: RunFolder, ended: Ended) -> Identity:
     """That of the training itself, under the trial's name, so that all of it is one W&B run."""
-    labels = Proof(**json.loads(run.proof.read_text(encoding="utf-8"))).labels if run.proof.exists() else []
+    labels = Proof(**read_json(run.proof)).labels if run.proof.exists() else []
     return replace(wandb_identity(run.read_config(), run, labels), name=ended.name)
 
 

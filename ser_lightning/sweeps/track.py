@@ -14,7 +14,7 @@ from optuna.study import Study
 from optuna.trial import FrozenTrial
 
 from ser_lightning.config.schema import Tracking
-from ser_lightning.console import console
+from ser_lightning.console import say
 from ser_lightning.runs.folder import RunFolder
 from ser_lightning.runs.launcher import Child, start, without_scheduler
 from ser_lightning.sweeps.claims import REASON, RUN
@@ -129,4 +129,4 @@ class Tracker:
             child.alive.close()
             if child.process.exitcode:
                 text = f"{child.name}: not told, see {self.log}; `ser worker {self.folder.name}` tries again"
-                console.print(text, style="yellow", markup=False, highlight=False, soft_wrap=True)
+                say(text, style="yellow")

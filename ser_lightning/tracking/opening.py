@@ -7,7 +7,7 @@ from pathlib import Path
 from threading import Event, Timer
 from typing import Any
 
-from ser_lightning.console import console
+from ser_lightning.console import say as say_line
 from ser_lightning.tracking.segments import FOLDERS, Segment, segments
 from ser_lightning.tracking.server import key_error, unanswered
 from ser_lightning.tracking.upload import ServerError, lost_online, upload
@@ -115,7 +115,7 @@ def _ends(segment: Segment) -> bool:
 
 
 def say(text: str) -> None:
-    console.print(f"W&B: {text}", style="yellow", markup=False, highlight=False, soft_wrap=True)
+    say_line(f"W&B: {text}", style="yellow")
 
 
 def _catch_up(folder: Path, identity: str) -> str:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from scipy.special import softmax
 
 from ser_lightning.config.schema import Tracking
-from ser_lightning.console import console
+from ser_lightning.console import say
 from ser_lightning.evaluation.metrics import Scores
 from ser_lightning.evaluation.pictures import spectrogram
 from ser_lightning.evaluation.predictions import Predictions
@@ -92,7 +92,7 @@ def _log_utterances(logger: Logger, part: str, rows: list[list[Any]], left_out: 
     logger.experiment.summary.update({f"{part}/utterances_left_out": left_out})
     if left_out:
         text = f"W&B: the table {part}/utterances has {len(rows)} of {len(rows) + left_out} rows"
-        console.print(f"{text}; tracking.utterances sets how many", soft_wrap=True)
+        say(f"{text}; tracking.utterances sets how many")
 
 
 def _log_sounds(logger: Logger, part: str, rows: list[list[Any]], recording: Recording, at: Mapping[str, int]) -> None:

@@ -13,11 +13,14 @@ from pathlib import Path
 from typing import Any
 
 from ser_lightning.errors import UserError
+from ser_lightning.tracking.environment import DECIDED
 from ser_lightning.tracking.segments import Segment
 from ser_lightning.tracking.server import PRIVATE, key_error, unanswered
 
 NAMED = 3
 """Files that are named when the server refused some."""
+NOT_TOLD = DECIDED | {"WANDB_SERVICE"}
+"""The segment says itself whose it is; and the service of a run in this process is not its."""
 GONE = "no such file or directory"
 """Artifacts wait for their upload under a path that wandb keeps as an absolute one."""
 CUT = "incomplete transaction log"
@@ -70,9 +73,8 @@ def lost_online(segment: Segment) -> str:
 
 def _wandb_sync(segment: Segment, scratch: str, seconds: float) -> tuple[str, bool]:
     """What `wandb sync` said, and whether it had to be ended; its log is left under `scratch`."""
-    # Not offline, even where the shell says so for trainings; nor by the service of a run in this process.
     told = {"WANDB_DIR": scratch, "WANDB_MODE": "online", "WANDB_SILENT": "false"}
-    environment = PRIVATE | {name: text for name, text in os.environ.items() if name != "WANDB_SERVICE"} | told
+    environment = PRIVATE | {name: text for name, text in os.environ.items() if name not in NOT_TOLD} | told
     command = [sys.executable, "-m", "wandb", "sync", "--no-skip-online", str(segment.path.absolute())]
     # A session of its own: wandb's service is a child that would outlive it.
     process = subprocess.Popen(

@@ -11,6 +11,7 @@ from typing import Any
 from lightning.pytorch.loggers import WandbLogger
 
 from ser_lightning.config.schema import Config, Tracking
+from ser_lightning.tracking.environment import own_tracking
 from ser_lightning.tracking.opening import closed, finish, line, opened, say
 from ser_lightning.tracking.private import SILENT
 from ser_lightning.tracking.server import PRIVATE
@@ -88,7 +89,7 @@ def tracked(
         yield None
         return
     # Tables wait for their upload in the data folder: with the run they outlive the home folder of a node.
-    with defaults(PRIVATE | {"WANDB_DATA_DIR": str(folder.absolute() / "wandb")}):
+    with own_tracking(), defaults(PRIVATE | {"WANDB_DATA_DIR": str(folder.absolute() / "wandb")}):
         yield from _tracked(settings, identity, config, folder, delay)
 
 

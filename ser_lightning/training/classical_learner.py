@@ -20,7 +20,7 @@ from ser_lightning.data.proof import Proof
 from ser_lightning.data.splits import Part
 from ser_lightning.errors import UserError
 from ser_lightning.evaluation.summary import DECISION_VALUES
-from ser_lightning.files import write_json
+from ser_lightning.files import read_json, write_json
 from ser_lightning.models.linear_svm import LinearSVM
 from ser_lightning.models.pairwise_svm import PairwiseSVM
 from ser_lightning.models.stream import StreamShape
@@ -101,7 +101,7 @@ class ClassicalLearner:
             self.model.fit(examples.vectors, examples.labels, chosen.cost).write(folder / f"{name}.npz")
             told = {"cost": chosen.cost, "inner_uar": chosen.uars, "inner_folds": chosen.folds}
             write_json(record, told | {"seconds": time.monotonic() - start})
-        found: dict[str, Any] = json.loads(record.read_text(encoding="utf-8"))
+        found: dict[str, Any] = read_json(record)
         return found
 
     def load(self, folder: Path, state: str = "best") -> None:

@@ -1,6 +1,5 @@
 """The learner that trains a network with Lightning."""
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -24,7 +23,7 @@ from ser_lightning.data.normalise import Normaliser
 from ser_lightning.data.splits import Part
 from ser_lightning.errors import UserError
 from ser_lightning.evaluation.summary import PATIENCE
-from ser_lightning.files import write_json
+from ser_lightning.files import read_json, write_json
 from ser_lightning.models.lstm import adapt, has_bfloat16
 from ser_lightning.models.stream import StreamShape
 from ser_lightning.models.synchronise import synchronise
@@ -83,7 +82,7 @@ class LightningLearner:
     def fit(self, data: SERData, folder: Path, logger: Logger | None, stop: StopRequest) -> Facts:
         """Ends with `folder/best.ckpt` (weights only); the optimiser's state goes when the training is over."""
         done = folder / "fit.json"
-        facts = json.loads(done.read_text(encoding="utf-8")) if done.exists() else None
+        facts: Mapping[str, Any] | None = read_json(done) if done.exists() else None
         if facts is None:
             facts = self._fit(data, folder, logger, stop)
             if data.rank == 0:

@@ -3,11 +3,11 @@
 import lightning as L
 from lightning.pytorch.callbacks import RichProgressBar
 
-from ser_lightning.console import console
+from ser_lightning.console import console, say
 
 
 def progress() -> L.Callback:
-    return RichProgressBar(leave=False) if console.is_terminal else EpochLines()
+    return RichProgressBar(leave=False, console_kwargs={"stderr": True}) if console.is_terminal else EpochLines()
 
 
 class EpochLines(L.Callback):
@@ -21,4 +21,4 @@ class EpochLines(L.Callback):
             f"{part}: loss {seen[f'{part}/loss']:.3f} UAR {seen[f'{part}/uar']:.3f}" for part in ("train", "validation")
         )
         epoch = f"epoch {trainer.current_epoch} ({trainer.current_epoch + 1} of {trainer.max_epochs})"
-        console.print(epoch, *parts, sep="   ", soft_wrap=True)
+        say("   ".join([epoch, *parts]))

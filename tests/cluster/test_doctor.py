@@ -73,7 +73,7 @@ def test_a_training_that_can_go_passes_and_leaves_nothing(
     before = all_in(tmp_path)
     assert main(["doctor", "train", *tiny, "slurm.mem=64G", "slurm.time=8:00:00"]) == 0
     assert all_in(tmp_path) == before
-    shown = " ".join(capsys.readouterr().err.split())
+    shown = " ".join(capsys.readouterr().out.split())
     for name in ("configuration", "corpus", "split", "features", "disk", "dry batch", "W&B", "tasks", "signal"):
         assert name in shown
 

@@ -314,7 +314,7 @@ def _die(*_: object) -> None:
 
 def test_the_verb_prints_the_figures(words: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["crossval", *words, f"crossval_dir={tmp_path / 'cv'}", "jobs=2"]) == 0
-    shown = capsys.readouterr().err
+    shown = capsys.readouterr().out
     assert "chosen on validation" in shown
     assert "over folds" in shown
     assert main(["crossval", *words, "jobs=many"]) == 2

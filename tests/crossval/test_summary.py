@@ -26,7 +26,7 @@ def shown(path: Path, capsys: pytest.CaptureFixture[str], **facts: object) -> st
     }
     write_json(path / "result.json", told | facts)
     show(CrossvalFolder(path))
-    return " ".join(capsys.readouterr().err.split())
+    return " ".join(capsys.readouterr().out.split())
 
 
 def test_a_networks_epoch_is_chosen_on_validation(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

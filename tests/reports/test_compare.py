@@ -175,7 +175,7 @@ def test_a_speaker_dependent_system_beside_an_honest_one_is_said_first_and_gets_
     assert found.caveats[0].startswith("NOT THE SAME PROTOCOL: B speaker_dependent, A not")
     assert all(outcome.p is None for one in found.differences for outcome in one.tests)
     show(found)
-    said = capsys.readouterr().err
+    said = capsys.readouterr().out
     assert said.index("NOT THE SAME PROTOCOL") < said.index("Test figures")
     assert "B: crossval leaky, speaker_dependent" in said
 
@@ -267,7 +267,7 @@ def test_the_files_and_the_terminal_say_the_same(
     points = f"{100 * found.differences[0].value:+.1f}"
     p = outcomes(found.differences[0])["permutation by speaker"]
     show(found)
-    for form in (text, " ".join(capsys.readouterr().err.split())):
+    for form in (text, " ".join(capsys.readouterr().out.split())):
         assert points in form
         assert f"{p.p:.3f} ({p.adjusted:.3f})" in form
         assert "over m = 3 pairs in each of: permutation by speaker, UAR; corrected resampled t, UAR;" in form

@@ -69,7 +69,7 @@ def test_a_fusion_says_whose_validation_logits_are_of_another_fit(
 ) -> None:
     found = fuse(["net", "svm0", *maker.places])
     show(found)
-    said = " ".join(capsys.readouterr().err.split())
+    said = " ".join(capsys.readouterr().out.split())
     assert "member 2: svm0 also fitted on the validation part: its test logits are of that fit" in said
     assert "member 1: net member 2" in said
     assert found.result["selected_by"] == ["mean UAR of 5 inner folds over speakers", "validation.uar"]

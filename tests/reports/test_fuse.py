@@ -193,7 +193,7 @@ def test_seeds_that_not_all_members_have_are_left_out_and_said(maker: Any, capsy
     assert found.result["alone"][0]["n"] == 54
     capsys.readouterr()
     show(found)
-    said = " ".join(capsys.readouterr().err.split())
+    said = " ".join(capsys.readouterr().out.split())
     assert "left out, because not every member has it: fold 0 seed 0, fold 1 seed 0" in said
     assert f"{100 * found.result['weights'][0]['validation_uar']:.1f}" in said
     assert f"{100 * found.result['figures']['chosen on validation']['uar']:.1f}" in said

@@ -80,9 +80,9 @@ def test_an_override_that_makes_another_run_is_refused(run: RunFolder) -> None:
 def test_by_name_from_the_command_line(run: RunFolder, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["evaluate", run.id, f"runs_dir={run.path.parent}"]) == 0
     assert main(["evaluate", "nothing", f"runs_dir={run.path.parent}"]) == 1
-    said = capsys.readouterr().err
-    assert "confusion_test.png" in said
-    assert f"no run `nothing` under {run.path.parent}/; there are {run.id}" in said.replace("\n", " ")
+    said = capsys.readouterr()
+    assert "confusion_test.png" in said.out
+    assert f"no run `nothing` under {run.path.parent}/; there are {run.id}\n" in said.err
 
 
 def test_an_unfinished_run_is_refused(run: RunFolder) -> None:

@@ -17,18 +17,15 @@ def run(trained: RunFolder) -> RunFolder:
 
 
 def said(capsys: pytest.CaptureFixture[str]) -> str:
-    return " ".join(capsys.readouterr().err.split())
+    return " ".join(capsys.readouterr().out.split())
 
 
-def test_list(
-    run: RunFolder, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("COLUMNS", "200")
+def test_list(run: RunFolder, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     capsys.readouterr()
     assert main(["runs", "list", f"runs_dir={tmp_path / 'runs'}"]) == 0
-    assert run.id in capsys.readouterr().err
+    assert run.id in said(capsys)
     assert main(["runs", "list", f"runs_dir={tmp_path / 'none'}"]) == 0
-    assert "no runs under" in said(capsys)
+    assert "no runs under" in capsys.readouterr().err
     assert main(["runs", "list", "model=fused"]) == 2
 
 

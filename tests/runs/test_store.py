@@ -93,7 +93,7 @@ def test_verify_removes_what_is_broken_and_it_alone_is_computed_again(
     with pytest.raises(UserError, match="2 files were broken") as caught:
         verify_features(compose(words).config)
     assert caught.value.exit_code != 0
-    shown = capfd.readouterr().err
+    shown = capfd.readouterr().out
     assert flipped.name in shown and cut.name in shown
     assert f"mfcc: {lost[flipped]} of {N} utterances to be computed" in shown
     assert f"coarse: 0 of {N} utterances to be computed" in shown
@@ -126,10 +126,10 @@ def test_gc_lists_and_then_removes_what_the_configuration_does_not_need(
     assert set(found.old) == other
     assert sum(found.old.values()) == sum(path.stat().st_size for path in other)
     assert set(store.rglob("*.safetensors")) == everything
-    assert "would be removed; add --remove" in capfd.readouterr().err
+    assert "would be removed; add --remove" in capfd.readouterr().out
     assert main(["features", "gc", "--remove", *words]) == 0
     assert set(store.rglob("*.safetensors")) == everything - other
-    assert "1 unneeded files" in capfd.readouterr().err
+    assert "1 unneeded files" in capfd.readouterr().out
     assert filled(words) == {"mfcc": 0, "fine": 0, "coarse": 0}
 
 

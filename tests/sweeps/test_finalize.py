@@ -167,7 +167,7 @@ def test_the_winner_is_trained_with_every_seed_and_tested_once(
     assert len(looks(stand / "runs")) == 3, "nothing is looked at twice"
     assert again.read() == found
     show(again)
-    said = capsys.readouterr().err
+    said = capsys.readouterr().out
     assert "2 configurations in 2 trials" in said
     assert "by 1 other configuration\n" in said
     assert "scored this one validation.uar 0.75 with seed 0, " in said

@@ -19,7 +19,6 @@ from optuna.exceptions import StorageInternalError, UpdateFinishedTrialError
 from optuna.storages import InMemoryStorage
 from optuna.study import Study
 from optuna.trial import TrialState
-from rich.console import Console
 from sqlalchemy.exc import OperationalError
 
 from ser_lightning.errors import StoppedError, UserError
@@ -231,7 +230,7 @@ NO_PRUNER = {"name": "none"}
 def test_a_worker_outlives_its_database(stand: Any, own_postgres: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """The server vanishes while a trial trains: the training gets on, its heartbeat goes on, and nothing is lost."""
     told = StringIO()
-    monkeypatch.setattr(outage, "console", Console(file=told))
+    monkeypatch.setattr(outage, "say", lambda text, **_: told.write(text))
 
     def vanish() -> None:
         metrics = until(lambda: list(stand.folder.glob("runs/*/metrics.csv")), "an epoch")[0]

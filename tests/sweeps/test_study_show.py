@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 from optuna.trial import TrialState
 
-from ser_lightning.console import console
 from ser_lightning.errors import ConfigError, UserError
 from ser_lightning.sweeps.claims import Claims
 from ser_lightning.sweeps.frozen import Frozen
@@ -21,11 +20,6 @@ RATE = "training.learning_rate"
 SPACE = {RATE: {"float": [1e-4, 1e-2], "log": True}, "model.hidden_dim": {"int": [32, 128], "step": 32}}
 Small = Callable[..., Frozen]
 Show = Callable[..., str]
-
-
-@pytest.fixture(autouse=True)
-def wide(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(console, "_width", 200)
 
 
 @pytest.fixture
@@ -56,7 +50,7 @@ def show(folder: StudyFolder, capsys: pytest.CaptureFixture[str]) -> Show:
     def shown() -> str:
         capsys.readouterr()
         show_study([folder.name, f"studies_dir={folder.path.parent}"])
-        return capsys.readouterr().err
+        return capsys.readouterr().out
 
     return shown
 

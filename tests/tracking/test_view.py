@@ -256,7 +256,7 @@ def test_the_same_again_replaces_both_and_another_title_makes_others(
     assert view(["cv-1", *shelf.words]) == urls != other
     assert len(project.store.views) == 4
     assert before == {k: (one.type, one.name) for k, one in project.store.views.items() if one.type == "project-view"}
-    assert f"report: {urls.report}\n" in capsys.readouterr().err
+    assert f"report: {urls.report}\n" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

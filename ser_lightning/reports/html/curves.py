@@ -1,10 +1,10 @@
 """Learning curves of all folds of a system, from its runs' histories."""
 
-import json
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from ser_lightning.files import read_json
 from ser_lightning.reports.system import Place, System
 from ser_lightning.runs.folder import RunFolder
 from ser_lightning.training.history import read_history
@@ -45,7 +45,7 @@ def _curve(place: Place, run: RunFolder) -> Curve:
 def _kept(run: RunFolder) -> int | None:
     if not run.finished:
         return None
-    epoch: int | None = json.loads(run.result.read_text(encoding="utf-8")).get("checkpoint", {}).get("epoch")
+    epoch: int | None = read_json(run.result).get("checkpoint", {}).get("epoch")
     return epoch
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ser_lightning.config.sources import read
+from ser_lightning.files import read_json
 from ser_lightning.reports.html.subject import Subject
 from ser_lightning.reports.system import System
 from ser_lightning.runs.folder import RunFolder
@@ -78,7 +79,7 @@ def _environments(system: System) -> list[Mapping[str, Any]]:
 
 
 def _read(path: Path) -> dict[str, Any]:
-    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    return read_json(path) if path.exists() else {}
 
 
 def _side_by_side(found: Mapping[str, Mapping[str, str]]) -> list[Setting]:

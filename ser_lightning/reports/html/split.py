@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from ser_lightning.files import read_json
 from ser_lightning.reports.html.subject import Subject
 
 KINDS = {"shared_speakers": "speakers", "shared_sessions": "sessions", "shared_digests": "recordings"}
@@ -61,7 +62,7 @@ def splits(subjects: Sequence[Subject]) -> Splits:
                 if not run.proof.exists():
                     without.add(f"{one.key}: fold {fold}, seed {seed}")
                     continue
-                proof = json.loads(run.proof.read_text(encoding="utf-8"))
+                proof = read_json(run.proof)
                 row = rows.setdefault((fold, json.dumps(proof, sort_keys=True)), SplitRow(fold, proof))
                 row.seeds.add(seed)
                 if one.key not in row.keys:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from ser_lightning.config.schema import Tracking
 from ser_lightning.config.settings import names_and
-from ser_lightning.console import console
+from ser_lightning.console import answer
 from ser_lightning.errors import ConfigError, UserError
 from ser_lightning.reports.settings import View as Settings
 from ser_lightning.reports.wandb_view.sources import here, named
@@ -34,7 +34,7 @@ def view(words: Sequence[str]) -> "Saved":
 
     saved = save(wanted)
     for what, url in (("workspace", saved.workspace), ("report", saved.report)):
-        console.print(f"{what}: {url}", soft_wrap=True, highlight=False)
+        answer(f"{what}: {url}")
     return saved
 
 

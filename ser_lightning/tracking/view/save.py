@@ -8,6 +8,7 @@ from wandb.sdk.lib.service.service_connection import WandbApiFailedError
 from wandb.sdk.lib.wbauth import authenticate_session
 
 from ser_lightning.errors import UserError
+from ser_lightning.tracking.environment import own_tracking
 from ser_lightning.tracking.opening import line
 from ser_lightning.tracking.server import PRIVATE, server, unanswered
 from ser_lightning.tracking.view.contents import View
@@ -33,7 +34,7 @@ def save(view: View) -> Saved:
     """
     if reason := unanswered():
         raise UserError(f"W&B: {reason}; set WANDB_BASE_URL or go where it can be reached, {AGAIN}")
-    with defaults(PRIVATE):
+    with own_tracking(), defaults(PRIVATE):
         try:
             return _save(view, _api())
         except (wandb.Error, WandbApiFailedError, TimeoutError) as error:
