@@ -26,7 +26,7 @@ Kind = Literal[
 from the others' and `short` too short for the features."""
 
 WARNINGS: frozenset[Kind] = frozenset(
-    {"cancelling", "duplicate", "incomplete", "length", "loud", "near_silent", "offset"}
+    {"cancelling", "duplicate", "incomplete", "length", "loud", "near_silent", "offset", "short"}
 )
 
 
