@@ -106,6 +106,9 @@ def _lost_link(path: Path) -> Iterator[OSError]:
 
 
 def _unreadable(errors: list[OSError]) -> str:
+    remedy = "mend access to it, or take it out of the corpus"
+    if len(errors) == 1:
+        return f"{errors[0].filename}: cannot be read ({errors[0].strerror}); {remedy}"
     lines = [f"{error.filename}: {error.strerror}" for error in errors[:LISTED]]
     more = [f"... and {len(errors) - LISTED} more"] if len(errors) > LISTED else []
-    return "\n  ".join(["cannot be read; mend access to it, or take it out of the corpus:", *lines, *more])
+    return "\n  ".join([f"{len(errors)} cannot be read; {remedy}:", *lines, *more])

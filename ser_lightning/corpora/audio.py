@@ -112,7 +112,7 @@ def _blocks(path: Path) -> Iterator[tuple[Samples, int]]:
 def _read(path: Path, part: Part) -> Iterator[tuple[Samples, int]]:
     with _Forward(os.fsencode(path) if part.content is None else io.BytesIO(part.content)) as sound:
         size, end, done = max(1, BLOCK // sound.channels), declared(sound), 0
-        while done == 0 or done < sound.frames or sound.frames < 0:
+        while True:
             left = sound.frames - done if sound.frames > done else size
             try:
                 block = sound.read(min(size, left), dtype="float32", always_2d=True)
@@ -120,7 +120,8 @@ def _read(path: Path, part: Part) -> Iterator[tuple[Samples, int]]:
                 raise BrokenAudioError(f"damaged or cut short ({_words(error)})") from error
             yield block, sound.samplerate
             done += len(block)
-            if not len(block):
+            # Behind the last frame that is told may stand tags, at which a decoder would take offence.
+            if not len(block) or done == sound.frames:
                 break
     if done < max(end, part.frames):
         raise BrokenAudioError(f"cut short: {done} of {max(end, part.frames)} frames")
@@ -149,4 +150,6 @@ def _reason(path: Path, error: Exception) -> str:
 
 
 def _words(error: soundfile.SoundFileError) -> str:
-    return str(getattr(error, "error_string", error)).removeprefix("Error : ")
+    words = str(getattr(error, "error_string", error)).removeprefix("Error : ")
+    # So it says where the MPEG decoder finds nothing.
+    return "Format not recognised." if words.startswith("File does not exist") else words

@@ -18,6 +18,8 @@ OFFSET = 0.01
 """Mean, of full scale, above which a file has an offset, if it is also above a quarter of the deviation from it."""
 CANCELLED = 0.25
 """Share of the power that channels of no likeness would leave in their mean (6 dB below it)."""
+SILENCE = 1e-9
+"""The same (90 dB below it) of channels of which nothing is left."""
 
 
 @dataclass(frozen=True)
@@ -95,12 +97,13 @@ class Meter:
 def problems(path: Path, levels: Levels) -> Iterator[Problem]:
     """What is wrong with a file's levels."""
     if levels.peak > ABSURD:
-        yield Problem("scale", path, f"peaks at {levels.peak:.6g} of full scale; write its samples from -1 to 1")
+        yield Problem("scale", path, f"peaks at {levels.peak:.6g} times full scale; write its samples from -1 to 1")
     elif levels.peak > LOUD:
-        yield Problem("loud", path, f"peaks at {levels.peak:.3g} of full scale; are its samples from -1 to 1?")
+        yield Problem("loud", path, f"peaks at {levels.peak:.3g} times full scale; are its samples from -1 to 1?")
     if levels.kept < CANCELLED:
-        left = f"{10 * np.log10(levels.kept):.0f} dB of" if levels.kept > 1e-9 else "nothing of"
-        yield Problem("cancelling", path, f"its channels cancel each other: their mean keeps {left} their power")
+        weaker = f"{-10 * np.log10(max(levels.kept, SILENCE)):.0f} dB weaker than that of unlike channels"
+        mean = weaker if levels.kept > SILENCE else "silent"
+        yield Problem("cancelling", path, f"its channels cancel each other: their mean is {mean}")
     elif levels.swing < NEAR_SILENT:
         yield Problem("near_silent", path, f"peaks at {levels.swing:.4f} of full scale")
     if abs(levels.mean) > OFFSET and abs(levels.mean) > levels.deviation / 4:

@@ -30,7 +30,7 @@ Kind = Literal[
 far from the others' and `short` too short for the features."""
 
 WARNINGS: frozenset[Kind] = frozenset(
-    {"alike", "cancelling", "duplicate", "incomplete", "length", "loud", "near_silent", "offset"}
+    {"alike", "cancelling", "duplicate", "incomplete", "length", "loud", "near_silent", "offset", "short"}
 )
 NOTES: frozenset[Kind] = frozenset({"unused"})
 """What is told and need not be mended."""

@@ -1,5 +1,6 @@
 """The corpus of a configuration: fetched, scanned, shown, refused where it can't be used."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -8,10 +9,10 @@ from ser_lightning.config.components import build
 from ser_lightning.config.schema import Config
 from ser_lightning.config.sources import choices, read, search_path
 from ser_lightning.console import Screen, say
-from ser_lightning.corpora.corpus import Corpus, CorpusError
+from ser_lightning.corpora.corpus import LISTED, Corpus, CorpusError
 from ser_lightning.corpora.report import render, warnings
 from ser_lightning.corpora.scan import scan
-from ser_lightning.corpora.utterance import Problem
+from ser_lightning.corpora.utterance import Problem, Utterance
 from ser_lightning.data.proof import prove
 from ser_lightning.data.splits import fold_numbers
 from ser_lightning.errors import ConfigError, UserError
@@ -29,7 +30,7 @@ def scan_corpus(config: Config) -> Corpus:
     Raises:
         CorpusError: all fatal problems at once.
     """
-    corpus = with_lengths(scan(build("corpus", config.corpus), Path(config.cache_dir)), config)
+    corpus = scan(build("corpus", config.corpus), Path(config.cache_dir))
     corpus.check()
     return corpus
 
@@ -46,7 +47,9 @@ def inspect_corpus(config: Config) -> Corpus:
     Raises:
         CorpusError: the corpus can't be used; what is wrong has been shown.
     """
-    corpus = with_lengths(scan(build("corpus", config.corpus), Path(config.cache_dir)), config)
+    corpus = scan(build("corpus", config.corpus), Path(config.cache_dir))
+    short = too_short(corpus.utterances, streams(config))
+    corpus = replace(corpus, problems=(*corpus.problems, *short))
     render(corpus, Screen(stderr=False, markup=True))
     try:
         corpus.check()
@@ -83,15 +86,24 @@ def streams(config: Config) -> "dict[str, Extractor]":
     }
 
 
-def with_lengths(corpus: Corpus, config: Config) -> Corpus:
-    """The corpus with what is too short for one of the configuration's streams among its problems."""
-    extractors, found = streams(config), []
-    for utterance in corpus.utterances:
+def too_short(utterances: Sequence[Utterance], extractors: "Mapping[str, Extractor]") -> list[Problem]:
+    """What gives no frame of a stream; only a model that reads it cannot be trained."""
+    found = []
+    for utterance in utterances:
         for name, extractor in extractors.items():
             reason = why_too_short(extractor, round(utterance.seconds * extractor.sample_rate))
             if reason:
-                found.append(Problem("short", utterance.path, f"too short for the stream `{name}`: {reason}"))
-    return replace(corpus, problems=(*corpus.problems, *found))
+                found.append(Problem("short", utterance.path, f"stream `{name}`: {reason}"))
+    return found
+
+
+def refuse_too_short(utterances: Sequence[Utterance], extractors: "Mapping[str, Extractor]") -> None:
+    """Raise CorpusError that lists what gives no frame of a stream."""
+    found = too_short(utterances, extractors)
+    if found:
+        more = [f"... and {len(found) - LISTED} more"] if len(found) > LISTED else []
+        head = "these files are too short for the features; replace them, leave them out, or choose shorter windows:"
+        raise CorpusError("\n  ".join([head, *(f"{p.path}: {p.detail}" for p in found[:LISTED]), *more]))
 
 
 def fetch_corpus(config: Config) -> Path:

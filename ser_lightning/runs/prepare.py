@@ -25,7 +25,7 @@ from ser_lightning.features.extractor import Extractor
 from ser_lightning.features.scratch import copied, expanded
 from ser_lightning.features.store import FeatureStore, Reader
 from ser_lightning.models.stream import StreamShape
-from ser_lightning.runs.corpus import scan_corpus, streams
+from ser_lightning.runs.corpus import refuse_too_short, scan_corpus, streams
 
 
 @dataclass(frozen=True)
@@ -86,9 +86,12 @@ class Prepared:
         """Compute the features that the store lacks; returns how many a stream.
 
         Raises:
+            CorpusError: files of the corpus are too short for a stream; nothing has been computed.
             BadAudioError: of some files they can't be had; the next scan reads these again.
         """
-        return self._fill({name: self.extractors[name] for name in streams}, utterances)
+        extractors = {name: self.extractors[name] for name in streams}
+        refuse_too_short(self.corpus.utterances, extractors)
+        return self._fill(extractors, utterances)
 
     def _fill(self, extractors: Mapping[str, Extractor], utterances: Sequence[Utterance]) -> dict[str, int]:
         items = [(u.digest, u.path) for u in utterances]

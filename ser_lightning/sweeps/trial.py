@@ -11,7 +11,7 @@ from ser_lightning.corpora.corpus import Corpus
 from ser_lightning.crossval.plan import plan
 from ser_lightning.crossval.settings import Settings
 from ser_lightning.errors import UserError
-from ser_lightning.runs.corpus import scan_corpus, with_lengths
+from ser_lightning.runs.corpus import scan_corpus
 from ser_lightning.runs.folder import RunFolder
 from ser_lightning.runs.prepare import Prepared
 from ser_lightning.runs.slots import Job
@@ -70,7 +70,6 @@ class Preparation:
         key = json.dumps(config.corpus, sort_keys=True)
         if key not in self._corpora:
             self._corpora[key] = scan_corpus(config)
-        with_lengths(self._corpora[key], config).check()  # which another trial's features may have stood
         return self._corpora[key]
 
     def _check_budget(self, claimed: Claimed, prepared: Prepared) -> None:

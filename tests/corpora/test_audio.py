@@ -1,6 +1,7 @@
 """Digests against the standard library's WAV reader, and every way a file can be broken."""
 
 import hashlib
+import os
 import struct
 import wave
 from collections.abc import Callable
@@ -99,3 +100,57 @@ def test_text_and_infinite_samples_are_broken(tmp_path: Path) -> None:
 def test_no_bytes_and_no_samples_are_no_frames(tmp_path: Path, wav: Write) -> None:
     (tmp_path / "a.wav").touch()
     assert look(tmp_path / "a.wav").frames == look(wav(tmp_path / "b.wav", frames=0)).frames == 0
+
+
+def test_gsm_is_read_in_whole_blocks(tmp_path: Path) -> None:
+    """320 samples a block of 65 bytes: 95 hold 30,372 samples, and libsndfile takes the padding byte for one more."""
+    soundfile.write(tmp_path / "a.wav", np.zeros(30_372), 16_000, subtype="GSM610")
+    assert look(tmp_path / "a.wav").frames == 96 * 320
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (ValueError("frames must be specified"), "ValueError: frames must be specified"),
+        (RuntimeError("no decoder"), "RuntimeError: no decoder"),
+        (MemoryError(), "takes more memory than there is"),
+        (AssertionError(), "AssertionError"),
+    ],
+)
+def test_whatever_a_library_raises_says_that_the_file_is_broken(
+    tmp_path: Path, wav: Write, monkeypatch: pytest.MonkeyPatch, error: Exception, words: str
+) -> None:
+    def fails(*_: object, **__: object) -> None:
+        raise error
+
+    path = wav(tmp_path / "a.wav")
+    for name in ("read", "__init__"):
+        with monkeypatch.context() as patch:
+            patch.setattr(soundfile.SoundFile, name, fails)
+            with pytest.raises(BrokenAudioError, match=words):
+                look(path)
+
+
+def test_headers_of_nonsense_are_broken(tmp_path: Path, wav: Write) -> None:
+    content = wav(tmp_path / "a.wav").read_bytes()
+    for at, value in ((22, 60_000), (24, 0), (34, 0), (20, 0x1234)):  # channels, rate, bits, format
+        size = 4 if at == 24 else 2
+        (tmp_path / "b.wav").write_bytes(content[:at] + value.to_bytes(size, "little") + content[at + size :])
+        with pytest.raises(BrokenAudioError):
+            look(tmp_path / "b.wav")
+    for end in (1, 4, 12, 20, 40):
+        (tmp_path / "b.wav").write_bytes(content[:end])
+        with pytest.raises(BrokenAudioError):
+            look(tmp_path / "b.wav")
+
+
+def test_what_is_no_file_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "a.wav")
+    with pytest.raises(BrokenAudioError, match="is no file"):
+        look(tmp_path / "a.wav")
+
+
+def test_names_that_are_not_utf8(tmp_path: Path, wav: Write) -> None:
+    path = tmp_path / os.fsdecode(b"caf\xe9.wav")
+    wav(tmp_path / "a.wav").rename(path)
+    assert look(path).frames == 800

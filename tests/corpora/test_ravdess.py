@@ -85,6 +85,8 @@ def test_song_is_left_out_and_counted(configured: Make, tmp_path: Path, wav: Wri
         ("Actor_01/01-01-01-01-01-01-01", "modality 01"),
         ("Actor_01/03-03-01-01-01-01-01", "vocal channel 03"),
         ("Actor_01/03-01-09-01-01-01-01", "emotion 09"),
+        ("Actor_25/03-01-01-01-01-01-25", "no actor 25, only 01 to 24"),
+        ("Actor_00/03-01-01-01-01-01-00", "no actor 00, only 01 to 24"),
         ("Actor_01/03-01-01-03-01-01-01", "not a RAVDESS name"),
         ("Actor_01/03-01-01-01-01-01", "not a RAVDESS name"),
     ],

@@ -45,11 +45,15 @@ class Frame:
 
 @dataclass(frozen=True)
 class Tag:
-    """What the frame before the first says: frames and bytes (0: nothing), and the samples that the encoder added."""
+    """What the frame before the first says: frames and bytes (0: nothing), and the samples that the encoder added.
+
+    libsndfile does not look at those that aren't `read`.
+    """
 
     frames: int
     size: int
-    added: int
+    added: int = 0
+    read: bool = True
 
 
 @dataclass
@@ -153,7 +157,7 @@ def _tag(frame: bytes, form: Frame) -> Tag | None:
             return _xing(frame[at:])
     if frame[36:40] == b"VBRI":
         size, frames = struct.unpack(">2I", frame[46:54])
-        return Tag(frames, size, 0)
+        return Tag(frames, size, read=False)
     return None
 
 
@@ -172,7 +176,7 @@ def _part(run: Run, alone: bool) -> Part:
     tag, samples = run.tag, run.frames * run.first.samples
     if tag and run.frames < tag.frames and not 0 < tag.size <= run.size:
         raise BrokenAudioError(f"cut short: {run.frames} of {tag.frames} frames")
-    as_it_is = run.frames <= tag.frames if tag else len(run.bitrates) == 1 or run.first.form[1] != 3
+    as_it_is = tag.read and run.frames <= tag.frames if tag else len(run.bitrates) == 1 or run.first.form[1] != 3
     if as_it_is and len(run.pieces) == 1:
         least = samples - max(tag.added, DECODER_DELAY) if tag else samples
         return Part(least, None if alone else run.head + run.pieces[0])
