@@ -11,7 +11,7 @@ from ser_lightning.config.components import hint
 from ser_lightning.config.overrides import parse, value
 from ser_lightning.config.places import expand
 from ser_lightning.config.settings import docs
-from ser_lightning.config.shapes import check_shapes
+from ser_lightning.config.shapes import check_shapes, check_text
 from ser_lightning.config.sources import choices, layers, search_path
 from ser_lightning.errors import ConfigError
 
@@ -69,11 +69,12 @@ def slurm_settings(words: Sequence[str], conf: str | None = None) -> tuple[Slurm
     if picks:
         raise ConfigError(f"{choices('slurm', folders)[name]}: `defaults` lists files of conf/slurm/, nothing else")
     tree: dict[str, Any] = {}
+    hints = get_type_hints(Slurm)
     for layer in found:
         _check_keys(layer.values, layer.source)
-        _check_texts(layer.values, layer.source)
+        for key, given in layer.values.items():
+            check_text(hints[key], f"{PREFIX}{key}", given, f" (from {layer.source})")
         tree |= layer.values
-    hints = get_type_hints(Slurm)
     given = {one.key.removeprefix(PREFIX): one.text for one in own if one.key != "slurm"}
     _check_keys(given, "command line")
     tree |= {key: value(text, hints[key]) for key, text in given.items()}
@@ -85,14 +86,6 @@ def _check_keys(values: Mapping[str, Any], source: str) -> None:
     known = docs(Slurm)
     for key in values.keys() - known.keys():
         raise ConfigError(f"unknown setting `{PREFIX}{key}` ({source}){hint(key, known)}")
-
-
-def _check_texts(values: Mapping[str, Any], source: str) -> None:
-    """YAML reads 8:00:00 as the number 28800, which SLURM would take for minutes."""
-    hints = get_type_hints(Slurm)
-    for key, given in values.items():
-        if hints[key] in (str, str | None) and not isinstance(given, str | None):
-            raise ConfigError(f"`{PREFIX}{key}` ({source}): YAML reads a number ({given}); write the value in quotes")
 
 
 def _made(tree: Mapping[str, Any]) -> Slurm:

@@ -1,7 +1,7 @@
 """Checking a configuration against its schema, which the components it names complete."""
 
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import field, fields, make_dataclass
 from typing import Any, get_type_hints
 
@@ -12,9 +12,18 @@ from ser_lightning.config.checks import check
 from ser_lightning.config.components import blamed, load, table, target
 from ser_lightning.config.places import expand_merged
 from ser_lightning.config.schema import LOSS, NAMED, STREAM, Config, SpecAugment, Tracking, Training, Waveform
-from ser_lightning.config.shapes import MISSING, check_loss, check_shapes, check_stream, missing_keys, type_at
+from ser_lightning.config.shapes import (
+    MISSING,
+    check_loss,
+    check_shapes,
+    check_stream,
+    check_text,
+    missing_keys,
+    type_at,
+)
 from ser_lightning.config.signature import schema
 from ser_lightning.errors import ConfigError, UserError
+from ser_lightning.names import clean
 
 LISTED = 20
 """Labels that an error names, the most frequent first."""
@@ -72,6 +81,7 @@ def _stream(name: str, settings: Any) -> type:
 def _component(kind: str, settings: Any, selector: str, common: Any) -> type:
     if not isinstance(settings, dict) or selector not in settings:
         raise ConfigError(f"{kind}: give `{selector}`, one of {', '.join(table(kind))}")
+    check_text(str, f"{kind}.{selector}", settings[selector])
     path = target(kind, settings[selector])
     with blamed(kind, settings[selector]):
         return schema(path, common)
@@ -126,7 +136,21 @@ def _labels_found(missing: Sequence[str], corpus: Mapping[str, Any]) -> str:
 def _config(plain: dict[str, Any]) -> Config:
     nested = {"spec_augment": SpecAugment, "waveform": Waveform}
     training = plain["training"] | {key: kind(**plain["training"][key]) for key, kind in nested.items()}
-    return Config(**plain | {"training": Training(**training), "tracking": Tracking(**plain["tracking"])})
+    named = {"corpus": _named(plain["corpus"], ("classes", "labels")), "split": _named(plain["split"], plain["split"])}
+    return Config(**plain | named | {"training": Training(**training), "tracking": Tracking(**plain["tracking"])})
+
+
+def _named(section: Mapping[str, Any], keys: Iterable[str]) -> dict[str, Any]:
+    """A section whose lists and mappings name speakers and classes, in the spelling that scanned names have."""
+    return dict(section) | {key: _cleaned(section[key]) for key in keys if isinstance(section.get(key), list | dict)}
+
+
+def _cleaned(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_cleaned(one) for one in value]
+    if isinstance(value, dict):
+        return {clean(key): _cleaned(one) for key, one in value.items()}
+    return clean(value) if isinstance(value, str) and value != MISSING else value
 
 
 def _place(key: str, origin: Mapping[str, str]) -> str:

@@ -1,9 +1,10 @@
 """From the command line's words to one checked configuration, and where each of its values comes from."""
 
+import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, get_type_hints
 
 from ser_lightning.config import overrides, sources
 from ser_lightning.config.binding import checked, config_type
@@ -12,6 +13,7 @@ from ser_lightning.config.overrides import Override
 from ser_lightning.config.schema import Config
 from ser_lightning.config.shapes import type_at
 from ser_lightning.config.sources import GROUPS, Layer
+from ser_lightning.config.yaml_text import literal
 from ser_lightning.errors import ConfigError
 
 SECTIONS = tuple(group for group in GROUPS if group not in ("experiment", "debug"))
@@ -44,12 +46,29 @@ def compose(words: Sequence[str] = (), conf: str | None = None, complete: bool =
     if "experiment" in picks:
         tree["experiment"], origin["experiment"] = picks["experiment"], "command line"
     values = [o for o in given if o.key not in GROUPS]
+    _check_whole(tree, values, folders)
     return _bind(tree, origin, values, complete)
 
 
-def bind(tree: dict[str, Any], source: str, words: Sequence[str] = ()) -> Config:
-    """Check a configuration that was resolved before, such as the `config.yaml` of a run folder, with overrides."""
-    return _bind(*_stack([Layer(source, tree)]), overrides.parse(words)).config
+def _check_whole(tree: Mapping[str, Any], values: Sequence[Override], folders: Sequence[Path]) -> None:
+    """Raises ConfigError: a config.yaml of somebody's own leaves a group without a choice."""
+    set_by_words = {override.key.partition(".")[0] for override in values}
+    for group in ("features", "split", "model"):
+        if tree.get(group) is None and group not in set_by_words:
+            known = ", ".join(sources.choices(group, folders))
+            raise ConfigError(
+                f"{_first('config.yaml', folders)}: its `defaults` choose no {group}: add a line `- {group}: ...` "
+                f"({known}); --conf DIR takes another folder than conf/"
+            )
+
+
+def bind(tree: dict[str, Any], source: str, words: Sequence[str] = (), resolved: bool = True) -> Config:
+    """Check a configuration, such as the `config.yaml` of a run folder, with overrides.
+
+    Where it was `resolved` before, `${...}` in its values stands for itself.
+    """
+    values = literal(tree) if resolved else tree
+    return _bind(*_stack([Layer(source, values)]), overrides.parse(words)).config
 
 
 def _choice(pick: Override, folders: Sequence[Path]) -> str:
@@ -61,8 +80,17 @@ def _choice(pick: Override, folders: Sequence[Path]) -> str:
 
 def _layers(picks: Mapping[str, str], folders: Sequence[Path]) -> list[Layer]:
     """All files in the order in which they win: groups, then the experiment, then the debug profile."""
-    root = sources.read(_first("config.yaml", folders))
-    chosen = {key: str(value) for item in root.pop("defaults", []) for key, value in item.items()}
+    path = _first("config.yaml", folders)
+    root = sources.read(path)
+    chosen: dict[str, str] = {}
+    for item in sources.defaults(root, path):
+        if isinstance(item, str):
+            raise ConfigError(f"{path}: defaults: `{item}` stands alone; write `group: choice`")
+        chosen |= item
+    _check_groups(chosen, f"{path}: defaults")
+    known = get_type_hints(Config)
+    if strange := [key for key in root if key not in known]:
+        raise ConfigError(f"{path}: unknown key `{strange[0]}`{hint(strange[0], known)}")
     over: list[Layer] = []
     for group in ("experiment", "debug"):
         if group in picks:
@@ -72,15 +100,25 @@ def _layers(picks: Mapping[str, str], folders: Sequence[Path]) -> list[Layer]:
     replaced = {group for group, choice in picks.items() if group in SECTIONS and chosen.get(group) != choice}
     over = [Layer(one.source, {k: v for k, v in one.values.items() if k not in replaced}) for one in over]
     chosen |= {group: choice for group, choice in picks.items() if group in SECTIONS}
-    unknown = [group for group in chosen if group not in SECTIONS]
-    if unknown:
-        raise ConfigError(f"defaults: unknown group `{unknown[0]}`{hint(unknown[0], SECTIONS)}")
+    _check_groups(chosen, "defaults")
     below = [
         Layer(one.source, {group: one.values})
         for group, choice in chosen.items()
         for one in sources.layers(group, choice, folders)[0]
     ]
-    return [Layer("conf/config.yaml", root), *below, *over]
+    whole = [Layer("conf/config.yaml", root), *over]
+    for layer, group in itertools.product(whole, SECTIONS):
+        if not isinstance(layer.values.get(group, {}), dict):
+            raise ConfigError(
+                f"{layer.source}: `{group}` is a mapping of keys to values; a choice is a line `- {group}: ...` of "
+                "`defaults`"
+            )
+    return [whole[0], *below, *over]
+
+
+def _check_groups(chosen: Mapping[str, str], place: str) -> None:
+    if unknown := [group for group in chosen if group not in SECTIONS]:
+        raise ConfigError(f"{place}: unknown group `{unknown[0]}`{hint(unknown[0], SECTIONS)}")
 
 
 def _first(name: str, folders: Sequence[Path]) -> Path:

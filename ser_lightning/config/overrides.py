@@ -1,14 +1,14 @@
 """The command line's `key=value` words, parsed with the schema's type in hand."""
 
 import re
-import types
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, get_args, get_origin
+from typing import Any
 
 import yaml
-from omegaconf import OmegaConf
 
+from ser_lightning.config.shapes import chooses_text, only_text
+from ser_lightning.config.yaml_text import parse as parse_yaml
 from ser_lightning.errors import ConfigError
 
 HYDRA = (
@@ -84,22 +84,11 @@ def value(text: str, kind: Any) -> Any:
     """
     if text == "null":
         return None
-    if kind in (str, str | None) or _choices(kind):
+    if kind in (str, str | None) or chooses_text(kind):
         return text
     try:
-        if _only_text(kind):
+        if only_text(kind):
             return yaml.load(text, Loader=yaml.BaseLoader)
-        return OmegaConf.to_container(OmegaConf.create(f"value: {text}"), resolve=False)["value"]  # type: ignore[index,call-overload]
-    except yaml.YAMLError as error:
-        raise ConfigError(f"`{text}` cannot be read: {' '.join(str(error).split())}") from error
-
-
-def _choices(kind: Any) -> bool:
-    return get_origin(kind) is Literal and all(isinstance(choice, str) for choice in get_args(kind))
-
-
-def _only_text(kind: Any) -> bool:
-    """Whether every leaf of `kind` is a string: list[str], dict[str, str], str | None."""
-    if isinstance(kind, types.UnionType) or get_origin(kind) in (list, dict, tuple):
-        return all(_only_text(part) for part in get_args(kind) if part is not type(None))
-    return kind is str or _choices(kind)
+        return parse_yaml(f"value: {text}")["value"]
+    except (yaml.YAMLError, ValueError) as error:
+        raise ConfigError(f"`{text}` cannot be read: {getattr(error, 'problem', None) or error}") from error

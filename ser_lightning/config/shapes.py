@@ -3,9 +3,10 @@
 import types
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import is_dataclass
-from typing import Any, get_args, get_origin, get_type_hints
+from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from ser_lightning.config.components import hint, table
+from ser_lightning.config.yaml_text import shown
 from ser_lightning.errors import ConfigError
 
 MISSING = "???"
@@ -29,6 +30,9 @@ def type_at(kind: Any, key: str) -> Any:
     """
     seen = ""
     for part in key.split("."):
+        if get_origin(kind) is dict:
+            kind, seen = get_args(kind)[1], f"{seen}.{part}"
+            continue
         if not _is_section(kind):
             return Any
         known = get_type_hints(kind)
@@ -43,7 +47,7 @@ def check_shapes(kind: Any, tree: Mapping[str, Any], place: Callable[[str], str]
     """Compare the shapes of all values whose key the schema knows; `place` says where a key's value comes from.
 
     Raises:
-        ConfigError: one value where the schema has a list or a mapping.
+        ConfigError: one value where the schema has a list or a mapping, or no text where it has text.
     """
     known = get_type_hints(kind)
     for name, value in tree.items():
@@ -52,6 +56,45 @@ def check_shapes(kind: Any, tree: Mapping[str, Any], place: Callable[[str], str]
             check_shapes(expected, value, place, f"{key}.")
         elif not _is_open(value) and (remedy := _remedy(expected, key, value)):
             raise ConfigError(f"{remedy}{place(key)}")
+        else:
+            check_text(expected, key, value, place(key))
+
+
+def check_text(kind: Any, key: str, value: Any, place: str = "") -> None:
+    """Raises ConfigError: YAML has read something else where `kind` allows text alone, such as 8 for 010."""
+    if only_text(kind) and (odd := list(_not_text(kind, value))):
+        read = ", ".join(map(shown, odd))
+        raise ConfigError(f"`{key}`{place}: YAML reads {read} here, and text is wanted: put it in quotes")
+
+
+def only_text(kind: Any) -> bool:
+    """Whether every leaf of a type is a string: list[str], dict[str, str], str | None."""
+    if isinstance(kind, types.UnionType) or get_origin(kind) in (list, dict, tuple):
+        return all(only_text(part) for part in get_args(kind) if part is not types.NoneType)
+    return kind is str or chooses_text(kind)
+
+
+def chooses_text(kind: Any) -> bool:
+    return get_origin(kind) is Literal and all(isinstance(choice, str) for choice in get_args(kind))
+
+
+def _not_text(kind: Any, value: Any) -> Iterator[Any]:
+    """The leaves that are no text; null only where it stands in a list or a mapping, as elsewhere it may be meant."""
+    parts = [part for part in (kind, *get_args(kind)) if get_origin(part) in (list, dict, tuple)]
+    if parts and isinstance(value, list | tuple):
+        yield from (odd for one in value for odd in _leaf(parts[0], one))
+    elif parts and isinstance(value, dict):
+        yield from (odd for one in value.values() for odd in _leaf(parts[0], one))
+    elif not isinstance(value, str | types.NoneType):
+        yield value
+
+
+def _leaf(kind: Any, value: Any) -> Iterator[Any]:
+    inner = get_args(kind)[-1]
+    if value is None and not (isinstance(inner, types.UnionType) and types.NoneType in get_args(inner)):
+        yield value
+    else:
+        yield from _not_text(inner, value)
 
 
 def _is_section(kind: Any) -> bool:

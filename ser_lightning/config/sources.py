@@ -1,17 +1,15 @@
 """The YAML files under conf/: where they are searched, what choices there are, how one is read."""
 
 import importlib.util
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from omegaconf import OmegaConf
-from omegaconf.errors import OmegaConfBaseException
-from yaml import YAMLError
-
 from ser_lightning.config.components import hint
 from ser_lightning.config.plugins import entry_points, package_of
+from ser_lightning.config.yaml_text import load, shown
 from ser_lightning.console import console
 from ser_lightning.errors import ConfigError
 
@@ -84,7 +82,7 @@ def layers(group: str, choice: str, folders: Sequence[Path]) -> tuple[list[Layer
     `defaults` lists files of the same group to inherit from, and in an experiment `group: choice` pairs.
 
     Raises:
-        ConfigError: an unknown choice, a file that is no mapping, or a circle.
+        ConfigError: an unknown choice, a file that is no mapping, `defaults` that are no such list, or a circle.
     """
     return _layers(group, choice, folders, ())
 
@@ -100,13 +98,39 @@ def _layers(
     values = read(known[choice])
     found: list[Layer] = []
     picks: dict[str, str] = {}
-    for item in values.pop("defaults", []):
-        if isinstance(item, dict):
-            picks |= {str(key): str(value) for key, value in item.items()}
-        else:
-            inherited, its_picks = _layers(group, str(item), folders, (*above, choice))
+    for item in defaults(values, known[choice]):
+        if isinstance(item, str):
+            inherited, its_picks = _layers(group, item, folders, (*above, choice))
             found, picks = found + inherited, its_picks | picks
+        else:
+            picks |= item
     return [*found, Layer(f"conf/{group}/{choice}.yaml", values)], picks
+
+
+def defaults(values: dict[str, Any], path: Path) -> list[str | dict[str, str]]:
+    """Take `defaults` out of a file's values: names of files of its group, and choices by group.
+
+    Raises:
+        ConfigError: it is no such list.
+    """
+    items = values.pop("defaults", None)
+    if items is None:
+        return []
+    if not isinstance(items, list):
+        raise ConfigError(f"{path}: `defaults` is a list: write a line `- group: choice` for each")
+    for item in items:
+        names = [*item, *item.values()] if isinstance(item, dict) else [item]
+        if odd := [name for name in names if not isinstance(name, str) or not re.fullmatch(r"[\w.-]+", name)]:
+            raise ConfigError(f"{path}: defaults: {shown(odd[0])} names no file and no group{_hydras(odd[0])}")
+        if "_self_" in names:
+            raise ConfigError(f"{path}: defaults: `_self_` is Hydra's; here the order is always the same: leave it out")
+    return items
+
+
+def _hydras(name: Any) -> str:
+    if isinstance(name, str) and re.search(r"[/@ ]", name):
+        return "; `/`, `@`, `override` and `optional` are Hydra's: write `- group: choice`"
+    return "; leave the line out" if name is None else "; put it in quotes"
 
 
 def read(path: Path) -> dict[str, Any]:
@@ -115,10 +139,10 @@ def read(path: Path) -> dict[str, Any]:
     Raises:
         ConfigError: the file is no YAML mapping, or names a key twice.
     """
-    try:
-        values = OmegaConf.to_container(OmegaConf.load(path), resolve=False)
-    except (OSError, UnicodeDecodeError, YAMLError, OmegaConfBaseException) as error:
-        raise ConfigError(f"{path}: {' '.join(str(error).split())}") from error
+    values = load(path)
+    if values is None:
+        return {}
     if not isinstance(values, dict):
-        raise ConfigError(f"{path}: expected `key: value` lines")
-    return {str(key): value for key, value in values.items()}
+        found = "a list" if isinstance(values, list) else f"`{str(values)[:40]}`"
+        raise ConfigError(f"{path}: holds {found}; write `key: value` lines")
+    return values

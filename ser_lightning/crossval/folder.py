@@ -6,9 +6,8 @@ from dataclasses import asdict, astuple, dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from omegaconf import OmegaConf
-
 from ser_lightning.config.schema import Config
+from ser_lightning.config.yaml_text import dump
 from ser_lightning.files import read_json, write_csv, write_json, write_text
 from ser_lightning.runs.folder import environment
 
@@ -49,7 +48,7 @@ class CrossvalFolder:
         return read_json(self.result)
 
     def begin(self, config: Config) -> None:
-        write_text(self.config, OmegaConf.to_yaml(OmegaConf.create(asdict(config))))
+        write_text(self.config, dump(asdict(config)))
         write_json(self.environment, environment())
         self.tracked.unlink(missing_ok=True)
         if not self.attempt.exists():

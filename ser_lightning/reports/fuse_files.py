@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from omegaconf import OmegaConf
 
+from ser_lightning.config.yaml_text import dump
 from ser_lightning.evaluation.pooled import Pooled
 from ser_lightning.evaluation.predictions import Predictions
 from ser_lightning.evaluation.summary import CHOSEN, LAST, ON_TEST, best_epochs, selected_by, summarise
@@ -44,7 +44,7 @@ def write(
     if len(last) == len(folds):
         pooled[LAST] = _pooled(folds, last)
         pooled[LAST].write(path / "predictions_last_epoch.csv")
-    write_text(path / "config.yaml", OmegaConf.to_yaml(OmegaConf.create(settings)))
+    write_text(path / "config.yaml", dump(settings))
     write_csv(path / "folds.csv", ("fold", "seed", "run", "test_speakers", "state", "reason"), map(_row, folds))
     learnt = [run.read_result() for fold in folds for run in fold.runs]
     figures: dict[str, Any] = {name: summarise(found, learnt, last=name == LAST) for name, found in pooled.items()}

@@ -9,14 +9,13 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from omegaconf import OmegaConf
-
 from ser_lightning.config.compose import bind
 from ser_lightning.config.identity import identity
 from ser_lightning.config.overrides import parse
 from ser_lightning.config.places import expanded
 from ser_lightning.config.schema import Config
 from ser_lightning.config.sources import read
+from ser_lightning.config.yaml_text import dump
 from ser_lightning.corpora.utterance import Utterance
 from ser_lightning.data.proof import Proof
 from ser_lightning.data.splits import PARTS, Assignment
@@ -85,7 +84,7 @@ class RunFolder:
             count = 1 + (int(counter.read_text(encoding="utf-8")) if counter.exists() else 0)
             write_text(counter, f"{count}\n")
             write_text(self.attempt, f"{self.id}-{count}\n")
-        write_text(self.config, OmegaConf.to_yaml(OmegaConf.create(asdict(config))))
+        write_text(self.config, dump(asdict(config)))
         write_json(self.environment, environment())
 
     @property

@@ -13,6 +13,7 @@ from ser_lightning.config.compose import bind, compose
 from ser_lightning.config.identity import identity
 from ser_lightning.config.schema import Config, Tracking
 from ser_lightning.config.shapes import MISSING
+from ser_lightning.config.yaml_text import dump, literal
 from ser_lightning.errors import ConfigError
 from ser_lightning.files import write_text
 from ser_lightning.sweeps.tree import leaves
@@ -101,13 +102,13 @@ def _given(group: str, choice: str, config: Config, folders: Sequence[Path]) -> 
     """A choice's section with its defaults, less what it leaves to be given; None where it does not fit the rest."""
     layers = sources.layers(group, choice, folders)[0]
     section: Any = OmegaConf.to_container(OmegaConf.merge(*(layer.values for layer in layers)))
-    tree = asdict(config)
+    tree = literal(asdict(config))
     if section.get("name") != tree[group].get("name") or section.keys() - tree[group].keys():
         return None  # known before the schema is asked, which takes a while
     lacking = [key for key, value in section.items() if value == MISSING]
     tree[group] = section | {key: tree[group].get(key) for key in lacking}
     try:
-        found = _identity(bind(tree, choice))[group]
+        found = _identity(bind(tree, choice, resolved=False))[group]
     except ConfigError:
         return None
     return {key: value for key, value in found.items() if key not in lacking}
@@ -131,7 +132,7 @@ def _more(wanted: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]
 
 
 def _text(comment: str, tree: Mapping[str, Any]) -> str:
-    return f"# {comment}\n{OmegaConf.to_yaml(OmegaConf.create(dict(tree)))}"
+    return f"# {comment}\n{dump(literal(tree))}"
 
 
 def _check_free(file: Path, text: str, folders: Sequence[Path]) -> None:

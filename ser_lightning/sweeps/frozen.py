@@ -6,12 +6,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from ser_lightning.config.compose import bind
 from ser_lightning.config.identity import RESULT_VERSION, without_way
 from ser_lightning.config.schema import Config
 from ser_lightning.config.sources import read
+from ser_lightning.config.yaml_text import dump
 from ser_lightning.errors import ConfigError
 from ser_lightning.files import write_text
 from ser_lightning.sweeps.passwords import without_password
@@ -57,7 +56,7 @@ class Frozen:
         return bind(tree, f"study {name}, trial {number}")
 
     def write(self, path: Path) -> None:
-        write_text(path, yaml.safe_dump(asdict(self), sort_keys=False, allow_unicode=True, width=120))
+        write_text(path, dump(asdict(self)))
 
     @classmethod
     def read(cls, path: Path) -> "Frozen":

@@ -11,6 +11,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from ser_lightning.config.components import hint
 from ser_lightning.config.overrides import parse, value
+from ser_lightning.config.shapes import check_text
 from ser_lightning.errors import ConfigError
 from ser_lightning.sweeps.measure import check_unseen
 
@@ -81,6 +82,9 @@ def study_settings(written: Mapping[str, Any], words: Sequence[str], place: str)
     for key in (*WHOLE, "crossval"):
         if not isinstance(tree.get(key, {}), (dict, NoneType) if key == "crossval" else dict):
             raise ConfigError(f"{place}: study.{key} is a mapping, such as {key}: {_SUCH[key]}")
+    hints = get_type_hints(StudySettings)
+    for key, given in tree.items():
+        check_text(hints.get(key), f"study.{key}", given, f" (from {place})")
     try:
         rest = {key: value for key, value in tree.items() if key not in WHOLE}
         merged: Any = OmegaConf.to_container(OmegaConf.merge(OmegaConf.structured(StudySettings), rest))

@@ -203,7 +203,7 @@ def test_the_users_folder_is_searched_first(place: Path, rendered) -> None:  # t
         ("slurm.setup=ls", "write slurm.setup=.ls."),
         ("slurm.options=[constraint]", "no option of sbatch"),
         ("slurm=file", "slurm.tiem. .conf/slurm/file.yaml.; did you mean `time`"),
-        ("slurm=clock", "slurm.time. .conf/slurm/clock.yaml.: YAML reads a number .28800.; write the value in quotes"),
+        ("slurm=clock", "clock.yaml, line .: time: `8:00:00` is another number to YAML .*: put it in quotes"),
     ],
 )
 def test_wrong_settings_name_the_key_and_the_remedy(words: str, said: str, place: Path) -> None:

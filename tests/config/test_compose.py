@@ -162,6 +162,71 @@ def test_a_mistake_in_a_file_names_the_file(tmp_path: Path, yaml_text: str, says
         compose([DEMO, "experiment=mine"], str(tmp_path))
 
 
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("defaults: [_self_, {db: mysql}]", "defaults: `_self_` is Hydra's"),
+        ("defaults: [{db: mysql}]", "defaults: unknown group `db`"),
+        ("defaults: [{override /model: fused}]", "`- group: choice`"),
+        ("defaults: {model: fused}", "`defaults` is a list"),
+        ("defaults: [fused]", "`fused` stands alone"),
+        ("defaults: [{model: null}]", "leave the line out"),
+        ("defaults: [{model: yes}]", "put it in quotes"),
+        ("defaults:", "choose no features"),
+        ("defaults: [{features: small}, {model: fused}]", "choose no split: add a line `- split: ...` .*--conf DIR"),
+        ("db: {driver: mysql}", "unknown key `db`"),
+        ("model: fused", "`model` is a mapping of keys to values; a choice is a line `- model: ...`"),
+        ("- a", "holds a list"),
+    ],
+)
+def test_somebodys_own_config_file_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str, says: str
+) -> None:
+    (tmp_path / "conf").mkdir()
+    (tmp_path / "conf" / "config.yaml").write_text(f"{text}\n")
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ConfigError, match=f"^conf/config.yaml: .*{says}") as caught:
+        compose([DEMO])
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("corpus: {classes: [yes, a, 1_0, 1e1, null, 0x1]}", "`corpus.classes`.*`true`, `10`, `10.0`, `null`, `1`"),
+        ("corpus: {labels: {a: no}}", "`corpus.labels`.*`false`"),
+        ("split: {name: lists, test: [3, a]}", "`split.test`.*`3`"),
+        ("split: {name: lists, test: [03]}", "line 1: split.test: `03`"),
+        ("split: {name: lists, groups: [[a, 7], [on]]}", "`split.groups`.*`7`, `true`"),
+        ("tracking: {mode: off}", "`tracking.mode`.*`false`"),
+        ("tracking: {name: 1e3, tags: [a]}", "`tracking.name`.*`1000.0`"),
+        ("runs_dir: 7", "`runs_dir`.*`7`"),
+        ("model: {name: 7}", "`model.name`.*`7`"),
+    ],
+)
+def test_what_yaml_takes_for_something_else_goes_in_quotes(tmp_path: Path, text: str, says: str) -> None:
+    (tmp_path / "experiment").mkdir()
+    (tmp_path / "experiment" / "mine.yaml").write_text(f"{text}\ndefaults: [{{corpus: demo}}]\n")
+    with pytest.raises(ConfigError, match=f"{says}.*put it in quotes"):
+        compose(["experiment=mine"], str(tmp_path))
+
+
+def test_texts_in_quotes_and_dates_stay_as_they_are(tmp_path: Path) -> None:
+    (tmp_path / "split").mkdir()
+    (tmp_path / "split" / "mine.yaml").write_text("name: lists\ntest: ['03', \"yes\", 2024-01-01, 08, '12:30', =]\n")
+    config = compose([DEMO, "split=mine", "corpus.labels.ang=010"], str(tmp_path)).config
+    assert config.split["test"] == ["03", "yes", "2024-01-01", "08", "12:30", "="]
+    assert config.corpus["labels"]["ang"] == "010"
+
+
+def test_names_of_the_configuration_are_spelled_as_those_of_the_corpus() -> None:
+    words = ["corpus.classes=[Zoe\u0308, b\u200b]", "corpus.labels={a\ufeff: Zoe\u0308}", "split=lists"]
+    config = compose([DEMO, *words, "split.groups=[[e\u0301],[x,\u00a0y]]"]).config
+    assert config.corpus["classes"] == ["Zo\u00eb", "b"]
+    assert config.corpus["labels"]["a"] == "Zo\u00eb"
+    assert config.split["groups"] == [["\u00e9"], ["x", "y"]]
+
+
 def test_conf_folder_must_exist(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="no such folder"):
         compose([], str(tmp_path / "none"))

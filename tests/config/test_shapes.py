@@ -46,7 +46,7 @@ def test_what_is_suggested_for_a_stream_works(word: str) -> None:
     ("text", "says"),
     [
         ("split: {name: lists, validation: [a], test: b}", "`split.test` is a list: write split.test=[b] (from conf/"),
-        ("training: 3", "`training` is a mapping: write training.KEY=VALUE (KEY: "),
+        ("training: 3", "conf/experiment/mine.yaml: `training` is a mapping of keys to values"),
         ("features:", "`features` is a mapping"),
         ("features: {fine: log_mel}", "`features.fine` is a mapping"),
     ],
