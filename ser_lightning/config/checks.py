@@ -43,6 +43,16 @@ TRAINING: dict[str, Rule] = {
 
 TRACKING: dict[str, Rule] = {"utterances": COUNT_OR_NONE, "audio": COUNT_OR_NONE}
 
+TEXTS = {
+    "project": (128, "/\\#?%:"),
+    "entity": (128, "/\\#?%: "),
+    "group": (128, ""),
+    "name": (128, ""),
+    "job_type": (64, ""),
+    "tags": (64, ""),
+}
+"""Most characters of each name that W&B takes, and those that may not be in it."""
+
 FRAMES: Rule = (lambda v: v >= 1, "must be at least 1; null pads utterances instead")
 
 
@@ -65,6 +75,7 @@ def check(tree: Mapping[str, Any], place: Callable[[str], str]) -> None:
     _check_schedule(tree["training"], place)
     _check_imbalance(tree["training"], place)
     _check_waveform(tree["training"]["waveform"], place)
+    _check_tracking(tree["tracking"], place)
 
 
 def _check_schedule(training: Mapping[str, Any], place: Callable[[str], str]) -> None:
@@ -101,6 +112,28 @@ def _check_waveform(waveform: Mapping[str, Any], place: Callable[[str], str]) ->
             f"{key}={waveform['copies']}: variants would not differ from their utterances; give "
             f"training.waveform.speeds or training.waveform.snr{place(key)}"
         )
+
+
+def _check_tracking(tracking: Mapping[str, Any], place: Callable[[str], str]) -> None:
+    """Also where nothing is sent at once: `ser sync` would find it out when the training is over."""
+    for key, (most, refused) in TEXTS.items() if tracking["mode"] != "off" else ():
+        for text in [tracking[key]] if isinstance(tracking[key], str | None) else tracking[key]:
+            found = refused_name(text, most, refused)
+            if found:
+                raise ConfigError(f"tracking.{key}={text}: {found}, and W&B would refuse it{place(f'tracking.{key}')}")
+
+
+def refused_name(text: str | None, most: int, characters: str) -> str:
+    """Why W&B takes no such name; empty where it does, or where there is none."""
+    if text is None or text == MISSING:
+        return ""
+    if not text.strip():
+        return "it is empty"
+    if len(text) > most:
+        return f"it has {len(text)} characters, more than {most}"
+    if met := sorted(set(text) & set(characters)):
+        return f"it has {' '.join(met)}, none of which may be in it ({' '.join(characters)})"
+    return ""
 
 
 def _at(tree: Mapping[str, Any], key: str) -> Any:

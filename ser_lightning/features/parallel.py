@@ -19,6 +19,7 @@ from multiprocessing.process import BaseProcess
 from ser_lightning.errors import UserError
 from ser_lightning.features.filler import Filler, Task, handfuls
 from ser_lightning.signals import shielded, unshield
+from ser_lightning.sockets import make_room
 
 PRELOADED = [
     "ser_lightning.features.audio",
@@ -120,6 +121,7 @@ def _crew(filler: Filler, count: int) -> Iterator[list[_Worker]]:
 
 def _started(filler: Filler, number: int) -> _Worker:
     # Forking this process itself would copy locks that its threads hold (OpenMP, the progress bar).
+    make_room()
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(PRELOADED)
     ours, theirs = context.Pipe()

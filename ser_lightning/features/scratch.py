@@ -19,6 +19,7 @@ from ser_lightning.errors import UserError
 from ser_lightning.features.extractor import Extractor
 from ser_lightning.features.store import FeatureStore, Reader
 from ser_lightning.files import replacing
+from ser_lightning.waiting import announced
 
 BLOCK = 2**24
 """Bytes copied at a time."""
@@ -73,7 +74,8 @@ def copied(store: FeatureStore, extractor: Extractor, digests: Iterable[str], sc
 def _one_at_a_time(folder: Path) -> Iterator[None]:
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / ".copying").open("w") as lock:
-        with suppress(OSError):  # without locks the same is copied more than once, and no worse
+        # Without locks the same is copied more than once, and no worse.
+        with suppress(OSError), announced(f"another process to copy features to {folder}"):
             fcntl.flock(lock, fcntl.LOCK_EX)
         yield
 

@@ -23,6 +23,7 @@ from ser_lightning.errors import StoppedError, UserError
 from ser_lightning.runs.endings import code_of, reason
 from ser_lightning.runs.scheduler import LAUNCHERS, RANKS
 from ser_lightning.signals import SCHEDULERS, shielded, unshield
+from ser_lightning.sockets import make_room
 from ser_lightning.training.stopping import StopRequest
 
 PRELOADED = ["ser_lightning.runs.train"]
@@ -76,6 +77,7 @@ def start(
     log: Path,
 ) -> Child:
     """Run `target(*arguments)`, both picklable, with exactly this environment and number of threads; log appended."""
+    make_room()
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(PRELOADED)
     theirs, ours = context.Pipe(duplex=False)

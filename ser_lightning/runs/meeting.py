@@ -1,7 +1,9 @@
 """Where ranks that srun started meet: a file in which the first says that all is prepared, and how to reach it."""
 
 import json
+import os
 import socket
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -11,10 +13,13 @@ from typing import Any
 from ser_lightning.errors import UserError
 from ser_lightning.files import write_json
 from ser_lightning.runs.scheduler import Allocation
+from ser_lightning.waiting import Waiting
 
+BEAT, SILENCE = 30.0, 900.0
+"""Seconds between two signs of life of the first rank, and without one after which the others give up."""
 OLD = 24 * 3600
 """Seconds after which a meeting's file is removed by whoever makes the next."""
-READY, OVER, FAILED = "ready", "over", "failed"
+PREPARING, READY, OVER, FAILED = "preparing", "ready", "over", "failed"
 
 
 class Meeting:
@@ -31,11 +36,21 @@ class Meeting:
             with suppress(OSError):
                 if other.stat().st_mtime < time.time() - OLD:
                     other.unlink()
+        self._tell(PREPARING)
+        ended = threading.Event()
+        threading.Thread(target=self._live, args=(ended,), daemon=True).start()
         try:
             yield
         except BaseException as error:
             self._tell(FAILED, reason=str(error) or type(error).__name__)
             raise
+        finally:
+            ended.set()
+
+    def _live(self, ended: threading.Event) -> None:
+        while not ended.wait(BEAT):
+            with suppress(OSError):
+                os.utime(self.path)
 
     def call(self, run: Path) -> tuple[str, int]:
         """By the first rank, when the others may begin: the address and port that it will listen on."""
@@ -51,21 +66,28 @@ class Meeting:
         """By the others: what the first rank said last, once it is in one of `states`.
 
         Raises:
-            UserError: it failed.
+            UserError: it failed, or gives no sign of life.
         """
+        waiting, seen = Waiting(SILENCE), 0
         while True:
-            told = self._read()
+            told, stamp = self._read()
+            if stamp != seen:
+                waiting.sign()
+                seen = stamp
             if told["state"] == FAILED:
                 raise UserError(f"the first rank, on {told['host']}, ended: {told['reason']}")
             if told["state"] in states:
                 return told
+            where = f", on {told['host']}, which is {told['state']}" if "host" in told else ""
+            waiting.still(f"a sign of the first rank{where} in {self.path}")
             time.sleep(0.5)
 
-    def _read(self) -> dict[str, Any]:
+    def _read(self) -> tuple[dict[str, Any], int]:
+        """What it said, and the time (ns) of its last sign of life."""
         # Listing the folder makes a network file system look for what it remembers as absent.
         if self.path.name not in {path.name for path in self.path.parent.glob("*.json")}:
-            return {"state": ""}
-        return json.loads(self.path.read_text(encoding="utf-8"))  # type: ignore[no-any-return]
+            return {"state": ""}, 0
+        return json.loads(self.path.read_text(encoding="utf-8")), self.path.stat().st_mtime_ns
 
     def _tell(self, state: str, **more: object) -> None:
         write_json(self.path, {"state": state, "host": self.here.host, **more})

@@ -89,8 +89,8 @@ def _at_work() -> list[tuple[int, list[int]]]:
                     found.append((int(told.get("children", 0)), list(told.get("cores", []))))
                 elif file.read():
                     path.unlink()  # its holder was killed
-        except OSError:
-            continue  # it has ended since
+        except (OSError, ValueError):
+            continue  # it has ended since, or is none of ours
     return found
 
 

@@ -7,12 +7,16 @@ from rich.table import Table
 from rich.text import Text
 
 from ser_lightning.console import answer, say
+from ser_lightning.errors import UserError
+from ser_lightning.files import MEND
 from ser_lightning.runs.folder import RunFolder
 
 
 def show(run: RunFolder) -> None:
     """Scores by part, and where things lie."""
     result = run.read_result()
+    if absent := {"id", "labels", "classes"} - result.keys():
+        raise UserError(f"{run.result} is broken (it lacks {', '.join(sorted(absent))}): {MEND}")
     parts = [part for part in ("validation", "test") if part in result]
     labels = f" ({', '.join(result['labels'])})" if result["labels"] else ""
     answer(Text.assemble("\n", (result["id"], "bold"), f"{labels}: {_chosen(result)}"))

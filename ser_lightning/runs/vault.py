@@ -21,6 +21,7 @@ from ser_lightning.config.schema import Config
 from ser_lightning.errors import UserError
 from ser_lightning.files import read_csv, write_text
 from ser_lightning.runs.folder import RunFolder
+from ser_lightning.waiting import announced
 
 FILE = "test_looks.csv"
 PARTS = "test_parts"
@@ -97,7 +98,8 @@ def record(run: RunFolder, runs_dir: Path, name: str, configuration: str, kind: 
 
 def _append(path: Path, look: Look) -> None:
     with path.open("ab+") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
+        with announced(f"another process to write {path}"):
+            fcntl.flock(file, fcntl.LOCK_EX)
         _drop_torn_end(file)
         text = io.StringIO()
         writer = csv.DictWriter(text, COLUMNS)

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from ser_lightning.sweeps.identity import place
+from ser_lightning.waiting import announced
 
 PAUSES = (0.001, 0.25)
 """Seconds between two looks at a lock that another host holds: the first, and the longest."""
@@ -33,7 +34,7 @@ class SharedLock:
         """Wait for it; always True."""
         handle = os.open(self._queue, os.O_RDWR | os.O_CREAT, 0o666)
         try:
-            queued = _flock(handle)
+            queued = _flock(handle, self._queue)
             text = self._make(queued)
         except BaseException:
             os.close(handle)
@@ -88,10 +89,13 @@ def holding(lock: SharedLock) -> Iterator[None]:
         lock.release()
 
 
-def _flock(handle: int) -> bool:
+def _flock(handle: int, path: Path) -> bool:
     """Wait in the host's queue; False where the file system has none, so that the file alone decides."""
     try:
-        fcntl.flock(handle, fcntl.LOCK_EX)
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        with announced(f"another process of this host to give back {path}"):
+            fcntl.flock(handle, fcntl.LOCK_EX)
     except OSError:
         return False
     return True

@@ -26,7 +26,10 @@ from ser_lightning.sweeps.study import TRIALS
 from ser_lightning.sweeps.track import Tracker
 from ser_lightning.sweeps.trial import PARAMETERS, Begun, OverBudgetError, Preparation
 from ser_lightning.training.stopping import StopRequest, on_signals
+from ser_lightning.waiting import Waiting
 
+NAMED = 5
+"""Trials that a line names; of more, it tells the number."""
 WORDS = 200
 """Most characters of a log that a reason repeats."""
 
@@ -61,6 +64,7 @@ class Worker:
         """Why this worker asked a trial's job to stop."""
         self.failed: list[str] = []
         """Reasons of the trials that failed in a row for one; once these are enough to stop for, they stay."""
+        self.waiting = Waiting()
         self.progressed = False
         """Whether an epoch of any trial has ended here."""
         self.slots = Slots(slots_for(self.preparation.training, jobs), stop, self)
@@ -137,7 +141,9 @@ class Worker:
                 yield begun.job
             elif claimed:
                 self.tick()  # a row of trials that end before they begin must not silence the heartbeats of others
-            elif claimed is None and self._elsewhere():
+            elif claimed is None and (others := self._elsewhere()):
+                if not self.running:
+                    self.waiting.still(f"trials that other workers have: {others}")
                 yield None
             elif claimed is None:
                 return
@@ -159,10 +165,13 @@ class Worker:
         self.running[begun.job.name] = begun, follow(begun, self.claims.study, key, pruner, self.firsts)
         return begun
 
-    def _elsewhere(self) -> bool:
+    def _elsewhere(self) -> str:
+        """The numbers of trials that have not ended; none where all have."""
         study, states = self.claims.study, (TrialState.RUNNING, TrialState.WAITING)
         total = study.user_attrs[TRIALS]
-        return any(trial.number < total for trial in study.get_trials(deepcopy=False, states=states))
+        found = [t.number for t in study.get_trials(deepcopy=False, states=states) if t.number < total]
+        more = f" and {len(found) - NAMED} more" if len(found) > NAMED else ""
+        return ", ".join(map(str, found[:NAMED])) + more
 
     def _meanwhile(self) -> None:
         """While the storage is away: what needs no storage goes on."""

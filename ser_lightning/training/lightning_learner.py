@@ -43,7 +43,7 @@ from ser_lightning.training.module import SERModule
 from ser_lightning.training.optimisation import class_weights
 from ser_lightning.training.progress import progress
 from ser_lightning.training.same_weights import same_weights
-from ser_lightning.training.stopping import StopRequest, on_signals
+from ser_lightning.training.stopping import StopRequest, interrupts, on_signals
 
 
 class LightningLearner:
@@ -102,7 +102,7 @@ class LightningLearner:
         files = loggers(self.config.tracking.also, folder.parent) if data.rank == 0 else []
         logs = [*([logger] if logger else []), *files]
         trainer, last = self._trainer(folder, logs, stop, data), folder / "last.ckpt"
-        with on_signals(stop):
+        with on_signals(stop), interrupts():
             trainer.fit(self.module, data, ckpt_path=str(last) if last.exists() else None, weights_only=True)
         if data.ranks > 1:
             same_weights(trainer, self.module)
@@ -135,7 +135,8 @@ class LightningLearner:
             enable_checkpointing=False,
             enable_progress_bar=False,
         )
-        found: Any = trainer.predict(self.module, data.in_order(part))
+        with interrupts():
+            found: Any = trainer.predict(self.module, data.in_order(part))
         return torch.cat(found).double().numpy()
 
     def _module(self, weights: torch.Tensor | None = None, ids: Mapping[str, Sequence[str]] | None = None) -> SERModule:

@@ -55,6 +55,24 @@ class StopRequest(L.Callback):
 
 
 @contextmanager
+def interrupts() -> Iterator[None]:
+    """Ctrl-C in one of Lightning's loops stays an interrupt: Lightning exits with code 1, deaf to any more.
+
+    Raises:
+        KeyboardInterrupt: what Lightning caught.
+    """
+    before = signal.getsignal(signal.SIGINT)
+    try:
+        yield
+    except SystemExit as error:
+        if not isinstance(error.__context__, KeyboardInterrupt):
+            raise
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGINT, before)
+        raise KeyboardInterrupt from error
+
+
+@contextmanager
 def on_signals(stop: StopRequest) -> Iterator[None]:
     """SIGINT, SIGUSR1 and SIGTERM become a stop request; a second SIGINT takes its usual course at once.
 

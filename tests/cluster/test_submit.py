@@ -154,9 +154,11 @@ def test_words_survive_the_shell(place: Path) -> None:
 
 def test_a_job_has_its_threads_and_the_environment_of_site_sh(rendered, place: Path) -> None:  # type: ignore[no-untyped-def]
     (place / "slurm").mkdir()
-    (place / "slurm" / "site.sh").write_text("srun() { echo $OMP_NUM_THREADS $SRUN_CPUS_PER_TASK; }\n")
+    (place / "slurm" / "site.sh").write_text(
+        "srun() { echo $OMP_NUM_THREADS $SRUN_CPUS_PER_TASK $SLURM_EXPORT_ENV; }\n"
+    )
     (script,) = rendered("train", "experiment=demo_fused")
-    for env, said in (({"SLURM_CPUS_PER_TASK": "6"}, "6 6\n"), ({}, "1 1\n")):
+    for env, said in (({"SLURM_CPUS_PER_TASK": "6"}, "6 6 ALL\n"), ({"SLURM_EXPORT_ENV": "NONE"}, "1 1 ALL\n")):
         done = subprocess.run(["bash"], input=script, text=True, env=os.environ | env, capture_output=True)
         assert done.stdout == said
 

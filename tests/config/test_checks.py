@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from ser_lightning.config.checks import TEXTS
 from ser_lightning.config.compose import compose
 from ser_lightning.errors import ConfigError
 
@@ -61,3 +62,37 @@ def test_steps_need_milestones() -> None:
 def test_imbalance_is_countered_once() -> None:
     with pytest.raises(ConfigError, match="counters imbalance twice"):
         compose(["corpus=demo", "training.sampler=balanced", "training.class_weights=balanced"])
+
+
+@pytest.mark.parametrize(
+    ("word", "said"),
+    [
+        ("tracking.project=a/b", "it has /, none of which may be in it"),
+        ("tracking.project=50%:c", "it has % :, none of which may be in it"),
+        ("tracking.project=" + "x" * 129, "it has 129 characters, more than 128"),
+        ("tracking.project=", "it is empty"),
+        ("tracking.entity=team/project", "it has /"),
+        ("tracking.group=" + "x" * 129, "more than 128"),
+        ("tracking.job_type=" + "x" * 65, "more than 64"),
+        ("tracking.tags=[a,'']", "it is empty"),
+        ("tracking.tags=[" + "x" * 65 + "]", "more than 64"),
+    ],
+)
+def test_names_that_wandb_refuses_are_refused_at_the_start(word: str, said: str) -> None:
+    with pytest.raises(ConfigError, match=f"{word.partition('=')[0]}=.*{said}.*, and W&B would refuse it"):
+        compose(["corpus=demo", word])
+    compose(["corpus=demo", word, "tracking.mode=off"])
+
+
+def test_wandb_itself_draws_the_same_lines() -> None:
+    from wandb.errors import UsageError
+    from wandb.sdk.wandb_settings import Settings
+
+    most, characters = TEXTS["project"]
+    Settings(project="x" * most, run_tags=("x" * TEXTS["tags"][0],))
+    for refused in ("x" * (most + 1), *characters):
+        with pytest.raises((UsageError, ValueError)):
+            Settings(project=refused)
+    for tag in ("", "x" * (TEXTS["tags"][0] + 1)):
+        with pytest.raises((UsageError, ValueError)):
+            Settings(run_tags=(tag,))

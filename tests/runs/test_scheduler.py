@@ -11,7 +11,8 @@ import pytest
 
 from ser_lightning.config.schema import Training
 from ser_lightning.errors import StoppedError, UserError
-from ser_lightning.runs.scheduler import LAST, POLL, RANKS, after_stop, allocation, task_of
+from ser_lightning.runs.launcher import without_scheduler
+from ser_lightning.runs.scheduler import LAST, POLL, RANKS, after_stop, allocation, own_process, task_of
 
 JOB = {"SLURM_JOB_ID": "71", "SLURMD_NODENAME": "n2"}
 STEP = JOB | {
@@ -93,6 +94,38 @@ def test_tasks_that_are_not_the_ranks_are_refused_with_the_line_to_change(
     job(variables)
     with pytest.raises(UserError, match=remedy):
         task_of(training)
+
+
+LEFT = {
+    "RANK": "1", "LOCAL_RANK": "1", "GROUP_RANK": "1", "NODE_RANK": "2", "WORLD_SIZE": "4", "LOCAL_WORLD_SIZE": "2",
+    "MASTER_ADDR": "nowhere", "MASTER_PORT": "1", "TORCHELASTIC_RUN_ID": "x", "JSM_NAMESPACE_RANK": "3",
+    "PMI_RANK": "1", "PMIX_RANK": "1", "OMPI_COMM_WORLD_RANK": "1", "MV2_COMM_WORLD_RANK": "1",
+    "PL_TRAINER_LIMIT_VAL_BATCHES": "1", "SLURM_PROCID": "3", "SLURM_LOCALID": "1", "SLURM_NTASKS": "4",
+}  # fmt: skip
+
+
+def test_what_launchers_left_makes_no_rank_of_a_process_nor_of_its_children(
+    job: Callable[[dict[str, str]], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from lightning_utilities.core import rank_zero
+
+    job(LEFT | {"RANKS_OF_MINE": "5", "OMP_NUM_THREADS": "1"})
+    assert not LEFT.keys() & without_scheduler().keys()
+    monkeypatch.setattr(
+        rank_zero.rank_zero_only, "rank", 1, raising=False
+    )  # as it has it where it was imported with these
+    own_process()
+    assert not LEFT.keys() & os.environ.keys()
+    assert os.environ["RANKS_OF_MINE"] == "5" and os.environ["OMP_NUM_THREADS"] == "1"
+    assert vars(rank_zero.rank_zero_only)["rank"] == 0
+    assert task_of(Training()) is None
+
+
+def test_a_step_of_srun_stays_one(job: Callable[[dict[str, str]], None]) -> None:
+    job(STEP | {"RANK": "0", "WORLD_SIZE": "1"})
+    own_process()
+    found = allocation()
+    assert found is not None and (found.rank, found.tasks) == (3, 4)
 
 
 def stopped(number: int, progressed: bool = True, requeues: bool = True) -> StoppedError:

@@ -79,7 +79,8 @@ def completed(cluster: Cluster, place: Path, *jobs: str) -> None:
 def test_features_then_a_training(cluster: Cluster, place: Path, words: list[str]) -> None:
     words = [*words, f"cache_dir={place}/cache"]
     features = cluster.submit(SMALL, "slurm/features.sbatch", *words, cwd=place)
-    train = cluster.submit(SMALL, f"--dependency=afterok:{features}", "slurm/train.sbatch", *words, cwd=place)
+    after = f"--dependency=afterok:{features}"
+    train = cluster.submit(SMALL, after, "slurm/train.sbatch", *words, cwd=place, SBATCH_EXPORT="NONE")
     completed(cluster, place, features, train)
     (run,) = (place / "runs").glob("*/result.json")
     assert RunFolder(run.parent).read_result()["extracted"] == {"mfcc": 0}

@@ -116,3 +116,53 @@ def test_telemetry_is_off_inside_and_the_environment_is_left_as_it_was(
     assert {k: v for k, v in os.environ.items() if k.startswith("WANDB_ER")} == {
         k: v for k, v in before.items() if k.startswith("WANDB_ER")
     }
+
+
+LEFT = {
+    "WANDB_PROJECT": "other", "WANDB_ENTITY": "other", "WANDB_SWEEP_ID": "abc", "WANDB_RUN_ID": "one",
+    "WANDB_TAGS": "z", "WANDB_RUN_GROUP": "other", "WANDB_JOB_TYPE": "other", "WANDB_NAME": "other",
+    "WANDB_MODE": "disabled", "WANDB_DISABLED": "true", "WANDB_RESUME": "must", "WANDB_NOTES": "other",
+    "WANDB_DIR": "elsewhere",
+    "WANDB_CONFIG": '{"model": "other"}',
+}  # fmt: skip
+SENT_ON = {"WANDB_HTTP_TIMEOUT": "7", "WANDB_BASE_URL": "http://127.0.0.1:9", "WANDB_HTTP_PROXY": "http://127.0.0.1:8"}
+
+
+def test_the_configuration_says_what_a_run_is_and_not_the_environment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    import os
+
+    import wandb
+
+    wandb.teardown()  # it reads the environment once
+    for name, text in (LEFT | SENT_ON).items():
+        monkeypatch.setenv(name, text)
+    settings, identity = Tracking(project="p"), Identity("x-1", "n", "g", "train", ("t",))
+    with tracked(settings, identity, {"model": "m"}, tmp_path) as logger:
+        assert logger is not None
+        own = logger.experiment.settings
+        assert not LEFT.keys() & os.environ.keys()
+        assert (own.project, own.entity, own.run_id, own.sweep_id, own.run_notes) == ("p", None, "x-1", None, None)
+        assert (own.run_group, own.run_job_type, own.run_name, own.run_tags) == ("g", "train", "n", ("t",))
+        assert (own.x_graphql_timeout_seconds, own.http_proxy) == (7, SENT_ON["WANDB_HTTP_PROXY"])
+        assert dict(logger.experiment.config) == {"model": "m"}
+    wandb.teardown()
+    assert {name: os.environ[name] for name in LEFT} == LEFT, "a notebook's own is left to it"
+    (line,) = [line for line in capsys.readouterr().err.splitlines() if "do not count" in line]
+    assert all(name in line for name in LEFT) and not any(name in line for name in SENT_ON)
+    assert len(list((tmp_path / "wandb").glob("offline-run-*-x-1"))) == 1
+    assert not (tmp_path / "elsewhere").exists()
+
+
+def test_every_setting_of_a_run_that_wandb_reads_from_the_environment_is_the_configurations(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from wandb.sdk.wandb_settings import Settings
+
+    from ser_lightning.tracking.environment import DECIDED
+
+    named = [name for name in Settings.model_fields if name.startswith(("run_", "sweep_", "resume", "fork_"))]
+    assert len(named) > 8
+    free = [name for name in named if not {f"WANDB_{name.upper()}", f"WANDB_{name.upper()[4:]}"} & DECIDED]
+    assert free == []
