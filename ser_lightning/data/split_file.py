@@ -50,7 +50,8 @@ class FromFile:
                 f"{self._place}: no part for {len(absent)} of the corpus's {len(rows)} utterances, such as "
                 f"{', '.join(absent[:NAMED])}; add rows for them, or leave their class out with corpus.classes"
             )
-        return self._validated(rows, {row.id: given[row.id] for row in rows})
+        parts = {row.id: given[row.id] for row in rows}
+        return self._checked(parts) if "validation" in given.values() else self._drawn(rows, parts)
 
     def folds(self, rows: Sequence[Row]) -> int:
         return len(self.fold_numbers)
@@ -65,15 +66,16 @@ class FromFile:
         """SHA-256 of what the file says of the fold: the path is no part of a run's identity, but this is."""
         return hashlib.sha256(json.dumps(sorted(self._given().items())).encode()).hexdigest()
 
-    def _validated(self, rows: Sequence[Row], parts: Assignment) -> Assignment:
-        """`parts` with a validation part, drawn from the training speakers where the file has none."""
-        if "validation" in parts.values():
-            if self.validation is not None:
-                raise UserError(
-                    f"split.validation={self.validation}: {self._place} has a validation part of its own; leave "
-                    "split.validation out"
-                )
-            return parts
+    def _checked(self, parts: Assignment) -> Assignment:
+        if self.validation is not None:
+            raise UserError(
+                f"split.validation={self.validation}: {self._place} has a validation part of its own; leave "
+                "split.validation out"
+            )
+        return parts
+
+    def _drawn(self, rows: Sequence[Row], parts: Assignment) -> Assignment:
+        """`parts` with a validation part of some training speakers."""
         training = [row for row in rows if parts[row.id] == "train"]
         count = SPEAKERS if self.validation is None else self.validation
         order = shuffled(groups(training), self.seed)

@@ -18,7 +18,7 @@ ALWAYS = ("parameters", "seconds", "latency", "memory", "validation.n", *BY_EPOC
 
 LEARNT = {
     "lightning": ("epochs", "checkpoint.epoch", "checkpoint.utterances"),
-    "classical": tuple(f"{key}.{fit}" for key in ("cost", "inner_uar", "inner_folds") for fit in FITS),
+    "classical": tuple(f"{key}.{fit}" for key in ("cost", "inner_folds") for fit in FITS),
 }
 """Numbers that each learner adds; what a plug-in's learner adds is not known before its first run."""
 

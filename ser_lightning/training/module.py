@@ -123,12 +123,12 @@ class SERModule(L.LightningModule):
 
         DDP takes the mean of the ranks' gradients; with this factor it is that of one mean over all their utterances.
         """
-        if not (distributed.is_available() and distributed.is_initialized()):
+        if self.settings.ranks == 1:
             return 1.0
         own = self._weight(labels)
         every = own.clone()
         distributed.all_reduce(every)
-        return own * distributed.get_world_size() / every
+        return own * self.settings.ranks / every
 
     def configure_gradient_clipping(
         self,

@@ -314,9 +314,11 @@ def test_a_run_that_was_moved_keeps_its_best_epoch(tiny: list[str], tmp_path: Pa
         train(compose(words).config, StopInThird())
     (tmp_path / "runs").rename(tmp_path / "moved")
     run = train(compose([*words, f"runs_dir={tmp_path / 'moved'}"]).config, Spoil())
-    uars = [row["validation/uar"] or 0 for row in read_history(run.metrics)]
+    rows = read_history(run.metrics)
+    uars = [row["validation/uar"] or 0 for row in rows]
     assert max(uars[:2]) > max(uars[2:])
-    assert run.read_result()["checkpoint"]["epoch"] == uars.index(max(uars))
+    losses = {epoch: row["validation/loss"] or 0 for epoch, row in enumerate(rows) if uars[epoch] == max(uars)}
+    assert run.read_result()["checkpoint"]["epoch"] == min(losses, key=losses.__getitem__)
     assert run.read_result()["validation"]["uar"] == pytest.approx(max(uars), abs=1e-6)
 
 

@@ -26,6 +26,8 @@ from ser_lightning.models.stream import StreamShape
 from ser_lightning.runs.evaluate import evaluate
 from ser_lightning.runs.prepare import prepare
 from ser_lightning.runs.train import train
+from ser_lightning.sweeps.measure import measures
+from ser_lightning.sweeps.tree import leaves
 from ser_lightning.training.classical_learner import ClassicalLearner
 from ser_lightning.training.stopping import StopRequest
 
@@ -292,7 +294,8 @@ def of_tiny(tiny: list[str]) -> list[str]:
 
 def test_a_run_from_audio_to_test_scores(tiny: list[str]) -> None:
     pytest.importorskip("opensmile")
-    run = evaluate(train(compose([*of_tiny(tiny), *CLASSICAL]).config))
+    config = compose([*of_tiny(tiny), *CLASSICAL]).config
+    run = evaluate(train(config))
     result = run.read_result()
     # Two tones apart by more than an octave.
     assert result["validation"]["uar"] == result["test"]["uar"] == 1.0
@@ -300,6 +303,8 @@ def test_a_run_from_audio_to_test_scores(tiny: list[str]) -> None:
     assert result["cost"].keys() == {"train", "train_validation"}
     assert result["labels"] == []
     assert result["fitted_on"] == ["train", "validation"]
+    assert (result["inner_folds"], result["outputs"]) == ({"train": 3, "train_validation": 3}, "decision values")
+    assert set(measures(config)) <= {key for key, found in leaves(result) if type(found) in (int, float)}
 
 
 def test_normalised_by_speaker_it_is_labelled(tiny: list[str]) -> None:

@@ -172,12 +172,10 @@ def test_with_class_weights_the_ranks_mean_gradient_is_that_of_one_mean_over_all
         assert own.item() in [weights[labels[rank]].sum().item() for rank in ranks]
         own.fill_(total)
 
-    monkeypatch.setattr("ser_lightning.training.module.distributed.is_initialized", lambda: True)
-    monkeypatch.setattr("ser_lightning.training.module.distributed.get_world_size", lambda: 2)
     monkeypatch.setattr("ser_lightning.training.module.distributed.all_reduce", summed)
     found, logged, weighed = torch.zeros(3), 0.0, 0.0
     for rank in ranks:
-        ser = module(weights=weights)
+        ser = module(Training(devices=2), weights)
         shifted = {"x": x[rank] + shift}
         one = Batch(shifted, {"x": torch.full((len(labels[rank]),), 2)}, labels[rank], torch.arange(len(labels[rank])))
         loss = ser.training_step(one, 0)
