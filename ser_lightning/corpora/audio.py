@@ -4,6 +4,7 @@ import hashlib
 import io
 import os
 import stat
+from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -44,9 +45,18 @@ def decode(path: Path) -> tuple[Samples, int]:
             finite; whatever a library raises becomes one.
         OSError: it cannot be opened.
     """
-    blocks = list(_blocks(path))
-    samples = blocks[0][0] if len(blocks) == 1 else np.concatenate([block for block, _ in blocks])
-    return samples, blocks[0][1]
+    blocks, rate = deque[Samples](), 0
+    for block, rate in _blocks(path):  # noqa: B007  all have the same
+        blocks.append(block)
+    if len(blocks) == 1:
+        return blocks[0], rate
+    samples = np.empty((sum(map(len, blocks)), blocks[0].shape[1]), np.float32)
+    at = 0
+    while blocks:  # of each block there is one copy at a time
+        block = blocks.popleft()
+        samples[at : at + len(block)] = block
+        at += len(block)
+    return samples, rate
 
 
 def digest_of(samples: Samples, rate: int) -> str:
