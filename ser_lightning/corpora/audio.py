@@ -4,7 +4,6 @@ import hashlib
 import io
 import os
 import stat
-from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -45,17 +44,13 @@ def decode(path: Path) -> tuple[Samples, int]:
             finite; whatever a library raises becomes one.
         OSError: it cannot be opened.
     """
-    blocks, rate = deque[Samples](), 0
-    for block, rate in _blocks(path):  # noqa: B007  all have the same
-        blocks.append(block)
-    if len(blocks) == 1:
-        return blocks[0], rate
-    samples = np.empty((sum(map(len, blocks)), blocks[0].shape[1]), np.float32)
-    at = 0
-    while blocks:  # of each block there is one copy at a time
-        block = blocks.popleft()
-        samples[at : at + len(block)] = block
-        at += len(block)
+    blocks = _blocks(path)
+    first, rate = next(blocks)
+    samples = first.copy()
+    for block, _ in blocks:
+        # In place, as long recordings would else be in memory twice.
+        samples.resize((len(samples) + len(block), samples.shape[1]), refcheck=False)
+        samples[len(samples) - len(block) :] = block
     return samples, rate
 
 
