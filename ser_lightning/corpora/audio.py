@@ -44,9 +44,14 @@ def decode(path: Path) -> tuple[Samples, int]:
             finite; whatever a library raises becomes one.
         OSError: it cannot be opened.
     """
-    blocks = list(_blocks(path))
-    samples = blocks[0][0] if len(blocks) == 1 else np.concatenate([block for block, _ in blocks])
-    return samples, blocks[0][1]
+    blocks = _blocks(path)
+    first, rate = next(blocks)
+    samples = first.copy()
+    for block, _ in blocks:
+        # In place, as long recordings would else be in memory twice.
+        samples.resize((len(samples) + len(block), samples.shape[1]), refcheck=False)
+        samples[len(samples) - len(block) :] = block
+    return samples, rate
 
 
 def digest_of(samples: Samples, rate: int) -> str:

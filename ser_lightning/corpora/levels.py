@@ -75,7 +75,8 @@ class Meter:
         self._low, self._high = (min(self._low, low), max(self._high, high)) if self.frames else (low, high)
         exact = mix.astype(np.float64)
         self._sum += float(exact.sum())
-        self._power += float(np.dot(exact, exact))
+        # A dot product would keep other threads busy for these few numbers.
+        self._power += float(np.multiply(exact, exact, out=exact).sum())
         if block.shape[1] > 1:
             moments = np.stack([block.sum(0, dtype=np.float64), np.einsum("nc,nc->c", block, block, dtype=np.float64)])
             self._channels = moments + self._channels if self.frames else moments

@@ -7,7 +7,7 @@ import soxr
 import torch
 from torch import Tensor
 
-from ser_lightning.corpora.audio import BrokenAudioError, Samples, decode, digest_of
+from ser_lightning.corpora.audio import BrokenAudioError, Samples, decode, digest_of, mono
 from ser_lightning.errors import UserError
 
 
@@ -40,9 +40,8 @@ def read_audio(path: Path, digest: str, sample_rates: Iterable[int]) -> dict[int
         UserError: the file is missing, broken, cut short, empty, or holds other audio than `digest` says.
     """
     samples, rate = _decode(path, digest)
-    channels = torch.from_numpy(samples)
-    mono = channels[:, 0] if channels.shape[1] == 1 else channels.mean(dim=1)
-    return {wanted: resample(mono, rate, wanted) for wanted in sample_rates}
+    mixed = torch.from_numpy(mono(samples))
+    return {wanted: resample(mixed, rate, wanted) for wanted in sample_rates}
 
 
 def resample(waveform: Tensor, source_rate: int, target_rate: int) -> Tensor:

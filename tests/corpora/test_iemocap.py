@@ -14,6 +14,7 @@ from ser_lightning.corpora.scan import CorpusError, scan
 from ser_lightning.corpora.utterance import Entry, Problem
 from ser_lightning.errors import UserError
 
+from ..rights import ordinary
 from . import iemocap_tree as tree
 from .iemocap_tree import dialog
 
@@ -247,3 +248,16 @@ def test_lines_and_ids_that_cannot_be_read(small: Path, configured: Make) -> Non
 def test_another_folder(tmp_path: Path, configured: Make) -> None:
     with pytest.raises(UserError, match="holds no folder Session1 to Session5"):
         list(configured("iemocap", root=str(tmp_path)).entries())
+
+
+@pytest.mark.parametrize("closed", ["dialog/EmoEvaluation", "dialog/transcriptions", "sentences/wav/Ses01F_impro01"])
+def test_a_folder_that_can_not_be_read_is_no_incomplete_release(tmp_path: Path, configured: Make, closed: str) -> None:
+    """Even where an incomplete one is allowed: labels, texts or audio would be left out without a word."""
+    dialog(tmp_path / "Session1", "Ses01F_impro01", {"F000": "ang", "M000": "sad"})
+    adapter = configured("iemocap", root=str(tmp_path), allow_incomplete=True)
+    assert any(isinstance(item, Entry) for item in adapter.entries())
+    folder = tmp_path / "Session1" / closed
+    folder.chmod(0)
+    with ordinary(), pytest.raises(UserError, match=rf"{folder}.*: cannot be read \(Permission denied\)"):
+        list(adapter.entries())
+    folder.chmod(0o700)

@@ -59,9 +59,8 @@ def parts(source: BinaryIO, start: int, end: int, magic: bytes) -> list[Part]:
         BrokenAudioError: it holds less than it declares, or more samples than would be read.
     """
     layout = LAYOUTS[magic]
-    chunks = _chunks(source, start + layout.first, end, layout)
     head: dict[bytes, Chunk] = {}
-    for chunk in chunks:
+    for chunk in _chunks(source, start + layout.first, end, layout):
         if chunk.name in SAMPLES:
             return _samples(source, head, chunk, end, magic)
         head[chunk.name] = chunk

@@ -66,8 +66,16 @@ class Run:
     """The tag's frame, or nothing."""
     frames: int = 0
     bitrates: set[int] = field(default_factory=set)
-    pieces: list[bytes] = field(default_factory=list)
-    """The frames; in several pieces where others bytes stand among them."""
+    pieces: list[bytearray] = field(default_factory=list)
+    """The frames; in several pieces where other bytes stand among them."""
+
+    def add(self, frame: Frame, content: bytes, follows: bool) -> None:
+        """Take a frame in, which stands right behind the one before or doesn't."""
+        self.frames += 1
+        self.bitrates.add(frame.bitrate)
+        if not (follows and self.pieces):
+            self.pieces.append(bytearray())
+        self.pieces[-1] += content
 
     @property
     def size(self) -> int:
@@ -103,32 +111,26 @@ def header(data: bytes, at: int) -> Frame | None:
 def _runs(data: bytes) -> list[Run]:
     """All frames; tags of other kinds, and bytes of no meaning, are passed over."""
     runs: list[Run] = []
-    at = after_id3(data)
-    start = end = at
+    at = end = after_id3(data)
     while at < len(data):
-        frame = header(data, at)
-        follows = bool(runs) and end == at
-        if frame is None or not ((follows and frame.form == runs[-1].first.form) or _confirmed(data, at, frame)):
+        frame, run = header(data, at), runs[-1] if runs else None
+        alike = frame is not None and run is not None and frame.form == run.first.form
+        follows = run is not None and at == end
+        if frame is None or not ((alike and follows) or _confirmed(data, at, frame)):
             if follows and data[at] == 0xFF and len(data) - at < 4:
                 raise BrokenAudioError(f"cut short: its last frame has {len(data) - at} bytes")
             at = _next(data, at)
             continue
-        if at + frame.length > len(data):
-            raise BrokenAudioError(f"cut short: its last frame has {len(data) - at} of {frame.length} bytes")
-        tag = _tag(data[at : at + frame.length], frame)
-        if tag or not runs or frame.form != runs[-1].first.form or not follows:
-            if runs:
-                runs[-1].pieces.append(data[start:end])
-            start = at
-        if tag or not runs or frame.form != runs[-1].first.form:
-            runs.append(Run(frame, tag, data[at : at + frame.length] if tag else b""))
-            start += len(runs[-1].head)
+        content = data[at : at + frame.length]
+        if len(content) < frame.length:
+            raise BrokenAudioError(f"cut short: its last frame has {len(content)} of {frame.length} bytes")
+        tag = _tag(content, frame)
+        if tag or run is None or not alike:
+            run = Run(frame, tag, content if tag else b"")
+            runs.append(run)
         if not tag:
-            runs[-1].frames += 1
-            runs[-1].bitrates.add(frame.bitrate)
+            run.add(frame, content, follows)
         at = end = at + frame.length
-    if runs:
-        runs[-1].pieces.append(data[start:end])
     return [run for run in runs if run.frames]
 
 
@@ -179,13 +181,13 @@ def _part(run: Run, alone: bool) -> Part:
     as_it_is = tag.read and run.frames <= tag.frames if tag else len(run.bitrates) == 1 or run.first.form[1] != 3
     if as_it_is and len(run.pieces) == 1:
         least = samples - max(tag.added, DECODER_DELAY) if tag else samples
-        return Part(least, None if alone else run.head + run.pieces[0])
+        return Part(least, None if alone else b"".join([run.head, *run.pieces]))
     return Part(samples - DECODER_DELAY, b"".join([_own_tag(run), *run.pieces]))
 
 
 def _own_tag(run: Run) -> bytes:
     """A frame of silence with the number of those that follow."""
-    first = run.head or run.pieces[0]
+    first = run.head or run.pieces[0][:4]
     # Of middling bit rate, which is long enough, and without checksum and padding.
     head = bytes([0xFF, first[1] | 1, 0x80 | first[2] & 0x0C, first[3]])
     frame = header(head, 0)

@@ -1,7 +1,11 @@
-"""Ogg: pages, counted and chained. Source: RFC 3533; granule positions of Opus by RFC 7845."""
+"""Ogg: pages, counted and chained. Source: RFC 3533.
+
+libsndfile reads the first link of a chain, and takes the last page that is there for the last. Its length, which the
+granule positions of these pages say, is compared with what was decoded as that of any other file.
+"""
 
 import struct
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from ser_lightning.corpora.containers.part import BrokenAudioError, Part
 
@@ -13,10 +17,10 @@ FIRST, LAST = 2, 4
 
 @dataclass
 class Stream:
-    """One logical stream; granules are counted in samples, of Opus at 48 kHz."""
+    """One logical stream: the number of its last page so far, and what is known of its ends."""
 
     page: int
-    granules: list[int] = field(default_factory=list)
+    begun: bool = False
     ended: bool = False
 
 
@@ -30,15 +34,15 @@ def parts(data: bytes) -> list[Part]:
     streams: dict[int, Stream] = {}
     at = data.find(MAGIC)
     while at >= 0:
-        flags, granule, serial, page, size = _page(data, at)
+        flags, serial, page, size = _page(data, at)
         if flags & FIRST:
-            if not links or all(stream.granules for stream in streams.values()):
+            if not links or all(stream.begun for stream in streams.values()):
                 _check_ended(streams)
                 links.append(at)
                 streams = {}
             streams[serial] = Stream(page)
         else:
-            _follow(streams, serial, page, granule)
+            _follow(streams, serial, page)
         streams[serial].ended = bool(flags & LAST)
         # Damaged bytes between pages are passed over; a page lost among them is found missing.
         at = data.find(MAGIC, at + size)
@@ -48,26 +52,25 @@ def parts(data: bytes) -> list[Part]:
     return [Part(content=data[start:end]) for start, end in zip(links, [*links[1:], len(data)], strict=True)]
 
 
-def _page(data: bytes, at: int) -> tuple[int, int, int, int, int]:
-    """Flags, granule position, stream, number and size of the page at `at`."""
+def _page(data: bytes, at: int) -> tuple[int, int, int, int]:
+    """Flags, stream, number and size of the page at `at`."""
     header = data[at : at + HEADER]
     lacing = data[at + HEADER : at + HEADER + header[26]] if len(header) == HEADER else b""
     size = HEADER + len(lacing) + sum(lacing)
     if len(header) < HEADER or len(lacing) < header[26] or at + size > len(data):
         raise BrokenAudioError(f"cut short: its last page has {len(data) - at} bytes, and not all that it declares")
-    _, flags, granule, serial, page = struct.unpack("<BBqII", header[4:22])
-    return flags, granule, serial, page, size
+    _, flags, _, serial, page = struct.unpack("<BBqII", header[4:22])
+    return flags, serial, page, size
 
 
-def _follow(streams: dict[int, Stream], serial: int, page: int, granule: int) -> None:
+def _follow(streams: dict[int, Stream], serial: int, page: int) -> None:
     if serial not in streams:
         raise BrokenAudioError("cut short: the first page of a stream is missing")
     stream = streams[serial]
     missing = (page - stream.page - 1) % (1 << 32)
     if missing:
         raise BrokenAudioError(f"pages are missing: page {page} follows page {stream.page}")
-    stream.page = page
-    stream.granules.append(granule)
+    stream.page, stream.begun = page, True
 
 
 def _check_ended(streams: dict[int, Stream]) -> None:

@@ -9,8 +9,8 @@ from ser_lightning.corpora.containers import chunks, mpeg, ogg
 from ser_lightning.corpora.containers.part import BrokenAudioError, Part, after_id3
 
 FLAC = b"fLaC"
-# The marker and the header of STREAMINFO, 34 bytes, which comes first and may be the last block of metadata.
-STREAMINFO = re.compile(rb"fLaC[\x00\x80]\x00\x00\x22")
+STREAMINFO = (b"\x00\x00\x00\x22", b"\x80\x00\x00\x22")
+"""Headers of the block of 34 bytes that comes first; the second, where it is the only one."""
 LOGGED = {
     "AVR": r"Frames +: (\d+)",
     "MPC2K": r"Frames +: (\d+)",
@@ -74,7 +74,11 @@ def declared(sound: soundfile.SoundFile) -> int:
 
 def _flac(data: bytes) -> list[Part]:
     """A part for each file that was joined to the first."""
-    starts = [match.start() for match in STREAMINFO.finditer(data)]
+    starts, at = [], data.find(FLAC)
+    while at >= 0:
+        if data[at + 4 : at + 8] in STREAMINFO:
+            starts.append(at)
+        at = data.find(FLAC, at + 4)
     whole = len(starts) == 1
     return [
         # 36 bits; 0 where the writer could not know.

@@ -12,7 +12,7 @@ import soundfile
 from ser_lightning.corpora.audio import BrokenAudioError, decode
 from ser_lightning.corpora.containers.mpeg import header
 
-SECONDS = 4
+SECONDS = 2
 ID3 = b"ID3\x03\0\0\0\0\x10\x00" + b"\xff\xfb\x90\x00" * 512
 ID3V1 = b"TAG" + b" " * 125
 APE = b"APETAGEX" + struct.pack("<4I", 2000, 48, 0, 0) + bytes(8) + b"x" * 16
@@ -55,11 +55,11 @@ def read(path: Path, content: bytes) -> np.ndarray[tuple[int, ...], np.dtype[np.
 def holds(longer: np.ndarray, shorter: np.ndarray) -> bool:  # type: ignore[type-arg]
     """Whether the end of one, but for the last frames, stands in the other as it is."""
     piece = shorter[-9000:-4000]
-    return any(np.array_equal(longer[at : at + 5000], piece) for at in range(len(longer) - 5000))
+    places = np.flatnonzero(longer[:-5000] == piece[0])
+    return any(np.array_equal(longer[at : at + 5000], piece) for at in places)
 
 
-@pytest.mark.parametrize("channels", [1, 2])
-@pytest.mark.parametrize("rate", [8000, 16_000, 24_000, 44_100])
+@pytest.mark.parametrize(("rate", "channels"), [(8000, 2), (16_000, 1), (24_000, 2), (44_100, 1), (48_000, 2)])
 def test_a_variable_bit_rate_without_a_tag_is_read_whole(tmp_path: Path, rate: int, channels: int) -> None:
     mp3 = encoded(rate, channels)
     bare = without_tag(mp3)
