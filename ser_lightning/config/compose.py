@@ -67,6 +67,8 @@ def bind(tree: dict[str, Any], source: str, words: Sequence[str] = (), resolved:
 
     Where it was `resolved` before, `${...}` in its values stands for itself.
     """
+    if wrong := [group for group in SECTIONS if group in tree and not isinstance(tree[group], dict)]:
+        raise ConfigError(f"{source}: ".removeprefix(": ") + f"`{wrong[0]}` is no mapping of keys to values")
     values = literal(tree) if resolved else tree
     return _bind(*_stack([Layer(source, values)]), overrides.parse(words)).config
 

@@ -16,8 +16,12 @@ from ser_lightning.errors import UserError
 from ser_lightning.names import clean
 from ser_lightning.strict_csv import separator
 
-CLOCK = re.compile(r"(?:(?P<days>\d+) days? )?(?:(?P<hours>\d+):)?(?P<minutes>\d+):(?P<seconds>\d+(?:\.\d*)?)")
+CLOCK = re.compile(
+    r"(?=.*[:y])(?:(?P<days>\d+) days?)? ?(?:(?:(?P<hours>\d+):)?(?P<minutes>\d+):(?P<seconds>\d+(?:\.\d*)?))?"
+)
 """`0 days 00:00:01.5` as pandas writes it, `1:02.5`."""
+LISTED = 20
+"""Labels that a message names, the most frequent first."""
 OPEN = ("", "nan", "nat", "none", "null")
 """How tables write a time that is not given."""
 
@@ -58,16 +62,21 @@ class Table:
         if first is None:
             raise UserError(f"{table} has no rows below its first line; it needs one for each recording")
 
-    def label_counts(self) -> Counter[str]:
-        """How often the table has each label, as `labels` maps it; raises UserError as `entries` does."""
-        found = (clean(row.fields.get("label", "")) for row in rows(self._table(), _check_columns))
-        return Counter(self._map.get(label, label) for label in found if label)
+    def labels_found(self) -> str:
+        """What labels the table has and how often, as `labels` maps them; raises UserError as `entries` does."""
+        table = self._table()
+        labels = (clean(row.fields.get("label", "")) for row in rows(table, _check_columns))
+        found = Counter(self._map.get(label, label) for label in labels if label)
+        names = ", ".join(f"{name} ({number})" for name, number in found.most_common(LISTED))
+        more = f" and {len(found) - LISTED} others" if len(found) > LISTED else ""
+        return f"{table} has the labels {names}{more}" if found else f"{table} has no rows with a label"
 
     def _table(self) -> Path:
         table = existing(self.root)
         if not table.is_file():
+            what = "a folder" if table.is_dir() else "no regular file"  # a pipe, which cannot be read twice
             raise UserError(
-                f"corpus.root: {table} is a folder; the corpus `table` needs the CSV file's path, or the Parquet file's"
+                f"corpus.root: {table} is {what}; the corpus `table` needs the CSV file's path, or the Parquet file's"
             )
         return table
 
@@ -122,7 +131,7 @@ def _seconds(text: str, name: str) -> float | None:
         return None
     if clock := CLOCK.fullmatch(text):
         days, hours, minutes = (int(clock[unit] or 0) for unit in ("days", "hours", "minutes"))
-        return ((days * 24 + hours) * 60 + minutes) * 60 + float(clock["seconds"])
+        return ((days * 24 + hours) * 60 + minutes) * 60 + float(clock["seconds"] or 0)
     try:
         seconds = float(text)
     except ValueError:
