@@ -58,7 +58,7 @@ def _check_whole(tree: Mapping[str, Any], values: Sequence[Override], folders: S
             known = ", ".join(sources.choices(group, folders))
             raise ConfigError(
                 f"{_first('config.yaml', folders)}: its `defaults` choose no {group}: add a line `- {group}: ...` "
-                f"({known}); --conf DIR takes another folder than conf/"
+                f"({known}), or choose another folder with --conf DIR"
             )
 
 
@@ -82,27 +82,17 @@ def _choice(pick: Override, folders: Sequence[Path]) -> str:
 
 def _layers(picks: Mapping[str, str], folders: Sequence[Path]) -> list[Layer]:
     """All files in the order in which they win: groups, then the experiment, then the debug profile."""
-    path = _first("config.yaml", folders)
-    root = sources.read(path)
-    chosen: dict[str, str] = {}
-    for item in sources.defaults(root, path):
-        if isinstance(item, str):
-            raise ConfigError(f"{path}: defaults: `{item}` stands alone; write `group: choice`")
-        chosen |= item
-    _check_groups(chosen, f"{path}: defaults")
-    known = get_type_hints(Config)
-    if strange := [key for key in root if key not in known]:
-        raise ConfigError(f"{path}: unknown key `{strange[0]}`{hint(strange[0], known)}")
+    root, chosen = _root(_first("config.yaml", folders))
     over: list[Layer] = []
     for group in ("experiment", "debug"):
         if group in picks:
             found, its_picks = sources.layers(group, picks[group], folders)
+            _check_groups(its_picks, f"{found[-1].source}: defaults")
             chosen, over = chosen | its_picks, over + found
     # Another choice on the command line replaces the experiment's together with the values it gave to that group.
     replaced = {group for group, choice in picks.items() if group in SECTIONS and chosen.get(group) != choice}
     over = [Layer(one.source, {k: v for k, v in one.values.items() if k not in replaced}) for one in over]
     chosen |= {group: choice for group, choice in picks.items() if group in SECTIONS}
-    _check_groups(chosen, "defaults")
     below = [
         Layer(one.source, {group: one.values})
         for group, choice in chosen.items()
@@ -116,6 +106,29 @@ def _layers(picks: Mapping[str, str], folders: Sequence[Path]) -> list[Layer]:
                 "`defaults`"
             )
     return [whole[0], *below, *over]
+
+
+def _root(path: Path) -> tuple[dict[str, Any], dict[str, str]]:
+    """The values of a config.yaml, and the choices of its `defaults`.
+
+    Raises:
+        ConfigError: it is of the wrong shape, perhaps because it is another program's.
+    """
+    try:
+        values, chosen = sources.read(path), dict[str, str]()
+        for item in sources.defaults(values, path):
+            if isinstance(item, str):
+                raise ConfigError(f"{path}: defaults: `{item}` stands alone; write `group: choice`")
+            chosen |= item
+        _check_groups(chosen, f"{path}: defaults")
+        known = get_type_hints(Config)
+        if strange := [key for key in values if key not in known]:
+            raise ConfigError(f"{path}: unknown key `{strange[0]}`{hint(strange[0], known)}")
+    except ConfigError as error:
+        raise ConfigError(
+            f"{error} (if {path.parent}/ is another program's, choose a folder with --conf DIR)"
+        ) from error
+    return values, chosen
 
 
 def _check_groups(chosen: Mapping[str, str], place: str) -> None:
