@@ -16,7 +16,6 @@ from ser_lightning.config.shapes import (
     check_loss,
     check_shapes,
     check_stream,
-    check_text,
     missing_keys,
     type_at,
 )
@@ -77,7 +76,6 @@ def _stream(name: str, settings: Any) -> type:
 def _component(kind: str, settings: Any, selector: str, common: Any) -> type:
     if not isinstance(settings, dict) or selector not in settings:
         raise ConfigError(f"{kind}: give `{selector}`, one of {', '.join(table(kind))}")
-    check_text(str, f"{kind}.{selector}", settings[selector])
     path = target(kind, settings[selector])
     with blamed(kind, settings[selector]):
         return schema(path, common)

@@ -1,6 +1,7 @@
 """From the command line's words to one checked configuration, and where each of its values comes from."""
 
 import itertools
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,13 +12,16 @@ from ser_lightning.config.binding import checked, config_type
 from ser_lightning.config.components import hint
 from ser_lightning.config.overrides import Override
 from ser_lightning.config.schema import Config
-from ser_lightning.config.shapes import type_at
+from ser_lightning.config.shapes import check_text, type_at
 from ser_lightning.config.sources import GROUPS, Layer
 from ser_lightning.config.yaml_text import literal
 from ser_lightning.errors import ConfigError
 
 SECTIONS = tuple(group for group in GROUPS if group not in ("experiment", "debug"))
 """Groups whose file's keys go under the group's own name."""
+
+SELECTOR = re.compile(r"(corpus|split|model|training\.loss)\.name|features\.[^.]+\.extractor")
+"""Keys that say which component a section configures; the schema is known only after them."""
 
 
 @dataclass(frozen=True)
@@ -156,6 +160,8 @@ def _put(tree: dict[str, Any], origin: dict[str, str], values: Mapping[str, Any]
             tree[key] = {}
             _put(tree[key], origin, value, f"{prefix}{key}.", source)
         else:
+            if SELECTOR.fullmatch(f"{prefix}{key}"):
+                check_text(str, f"{prefix}{key}", value, f" (from {source})")
             tree[key], origin[f"{prefix}{key}"] = value, source
 
 

@@ -1,13 +1,16 @@
 """Parts from a file: every utterance has one, mistakes are named, its content is part of a run's identity."""
 
 from dataclasses import dataclass
+from io import StringIO
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
 from ser_lightning.config.compose import compose
 from ser_lightning.data.proof import LeakError, prove
 from ser_lightning.data.split_file import FromFile
+from ser_lightning.data.splits import PARTS, Assignment
 from ser_lightning.errors import UserError
 from ser_lightning.files import read_csv
 from ser_lightning.runs.evaluate import evaluate
@@ -77,6 +80,21 @@ def test_a_leaking_file_is_fatal(tmp_path: Path) -> None:
     leaking = given(tmp_path, GOOD + "u4,train\nu5,validation\nu6,train\n")
     with pytest.raises(LeakError, match="speakers stand in two parts"):
         prove(rows, leaking.split(rows), leaking.speaker_dependent)
+
+
+def test_classes_and_speakers_are_shown_as_they_stand() -> None:
+    names = ["[red]a", ":smile:", "[/b]"]
+    rows = [Utt(f"{speaker}{label}", speaker, label) for speaker in names for label in ("[laughter]", ":x:")]
+    parts: Assignment = {row.id: PARTS[names.index(row.speaker)] for row in rows}
+    out = StringIO()
+    Console(file=out, width=100).print(prove(rows, parts, False).table())
+    for name in [*names, "[laughter]", ":x:"]:
+        assert name in out.getvalue()
+
+
+def test_ids_match_in_any_form(tmp_path: Path) -> None:
+    rows = [Utt("Zo\u00eb", "s1"), Utt("u2", "s2"), Utt("u3", "s3")]
+    assert given(tmp_path, GOOD.replace("u1", "\u200bZoe\u0308 ")).split(rows)["Zo\u00eb"] == "test"
 
 
 def test_its_content_decides_the_run_and_its_place_does_not(tiny: list[str], tiny_corpus: Path, tmp_path: Path) -> None:
