@@ -41,7 +41,7 @@ def read_rows(path: Path, one_line: Sequence[str]) -> tuple[list[str], list[CsvR
             by_name = {name: field.strip() for name, field in zip(columns, fields, strict=False)}
             found.append(CsvRow(first, by_name, _wrong(fields, columns)))
         else:
-            columns = [clean(name) for name in fields]
+            columns = [clean(name) for name in fields] if len(fields) > 1 else fields
     return columns, found
 
 

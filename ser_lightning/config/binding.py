@@ -17,16 +17,12 @@ from ser_lightning.config.shapes import (
     check_loss,
     check_shapes,
     check_stream,
-    check_text,
     missing_keys,
     type_at,
 )
 from ser_lightning.config.signature import schema
 from ser_lightning.errors import ConfigError, UserError
 from ser_lightning.names import clean
-
-LISTED = 20
-"""Labels that an error names, the most frequent first."""
 
 
 def config_type(tree: Mapping[str, Any]) -> type:
@@ -81,7 +77,6 @@ def _stream(name: str, settings: Any) -> type:
 def _component(kind: str, settings: Any, selector: str, common: Any) -> type:
     if not isinstance(settings, dict) or selector not in settings:
         raise ConfigError(f"{kind}: give `{selector}`, one of {', '.join(table(kind))}")
-    check_text(str, f"{kind}.{selector}", settings[selector])
     path = target(kind, settings[selector])
     with blamed(kind, settings[selector]):
         return schema(path, common)
@@ -122,15 +117,13 @@ def _labels_found(missing: Sequence[str], corpus: Mapping[str, Any]) -> str:
     """Where classes are missing and the corpus can tell its labels from names alone: these, and how often each is."""
     wants = [key for key in missing if key.startswith("corpus.")]
     adapter = load(target("corpus", corpus["name"]))
-    if wants != ["corpus.classes"] or not hasattr(adapter, "label_counts"):
+    if wants != ["corpus.classes"] or not hasattr(adapter, "labels_found"):
         return ""
     try:
-        found = adapter(root=str(corpus["root"]), classes=[], labels=corpus.get("labels") or {}).label_counts()
+        found = adapter(root=str(corpus["root"]), classes=[], labels=corpus.get("labels") or {}).labels_found()
     except (UserError, OSError) as error:
         return f"; {error}"
-    names = ", ".join(f"{name} ({number})" for name, number in found.most_common(LISTED))
-    more = f" and {len(found) - LISTED} others" if len(found) > LISTED else ""
-    return f"; {corpus['root']} has the labels {names or 'of no row'}{more}"
+    return f"; {found}"
 
 
 def _config(plain: dict[str, Any]) -> Config:

@@ -1,6 +1,7 @@
 """From the command line's words to one checked configuration, and where each of its values comes from."""
 
 import itertools
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,13 +12,16 @@ from ser_lightning.config.binding import checked, config_type
 from ser_lightning.config.components import hint
 from ser_lightning.config.overrides import Override
 from ser_lightning.config.schema import Config
-from ser_lightning.config.shapes import type_at
+from ser_lightning.config.shapes import check_text, type_at
 from ser_lightning.config.sources import GROUPS, Layer
 from ser_lightning.config.yaml_text import literal
 from ser_lightning.errors import ConfigError
 
 SECTIONS = tuple(group for group in GROUPS if group not in ("experiment", "debug"))
 """Groups whose file's keys go under the group's own name."""
+
+SELECTOR = re.compile(r"(corpus|split|model|training\.loss)\.name|features\.[^.]+\.extractor")
+"""Keys that say which component a section configures; the schema is known only after them."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +62,7 @@ def _check_whole(tree: Mapping[str, Any], values: Sequence[Override], folders: S
             known = ", ".join(sources.choices(group, folders))
             raise ConfigError(
                 f"{_first('config.yaml', folders)}: its `defaults` choose no {group}: add a line `- {group}: ...` "
-                f"({known}); --conf DIR takes another folder than conf/"
+                f"({known}), or choose another folder with --conf DIR"
             )
 
 
@@ -67,6 +71,8 @@ def bind(tree: dict[str, Any], source: str, words: Sequence[str] = (), resolved:
 
     Where it was `resolved` before, `${...}` in its values stands for itself.
     """
+    if wrong := [group for group in SECTIONS if group in tree and not isinstance(tree[group], dict)]:
+        raise ConfigError(f"{source}: ".removeprefix(": ") + f"`{wrong[0]}` is no mapping of keys to values")
     values = literal(tree) if resolved else tree
     return _bind(*_stack([Layer(source, values)]), overrides.parse(words)).config
 
@@ -80,27 +86,17 @@ def _choice(pick: Override, folders: Sequence[Path]) -> str:
 
 def _layers(picks: Mapping[str, str], folders: Sequence[Path]) -> list[Layer]:
     """All files in the order in which they win: groups, then the experiment, then the debug profile."""
-    path = _first("config.yaml", folders)
-    root = sources.read(path)
-    chosen: dict[str, str] = {}
-    for item in sources.defaults(root, path):
-        if isinstance(item, str):
-            raise ConfigError(f"{path}: defaults: `{item}` stands alone; write `group: choice`")
-        chosen |= item
-    _check_groups(chosen, f"{path}: defaults")
-    known = get_type_hints(Config)
-    if strange := [key for key in root if key not in known]:
-        raise ConfigError(f"{path}: unknown key `{strange[0]}`{hint(strange[0], known)}")
+    root, chosen = _root(_first("config.yaml", folders))
     over: list[Layer] = []
     for group in ("experiment", "debug"):
         if group in picks:
             found, its_picks = sources.layers(group, picks[group], folders)
+            _check_groups(its_picks, f"{found[-1].source}: defaults")
             chosen, over = chosen | its_picks, over + found
     # Another choice on the command line replaces the experiment's together with the values it gave to that group.
     replaced = {group for group, choice in picks.items() if group in SECTIONS and chosen.get(group) != choice}
     over = [Layer(one.source, {k: v for k, v in one.values.items() if k not in replaced}) for one in over]
     chosen |= {group: choice for group, choice in picks.items() if group in SECTIONS}
-    _check_groups(chosen, "defaults")
     below = [
         Layer(one.source, {group: one.values})
         for group, choice in chosen.items()
@@ -114,6 +110,29 @@ def _layers(picks: Mapping[str, str], folders: Sequence[Path]) -> list[Layer]:
                 "`defaults`"
             )
     return [whole[0], *below, *over]
+
+
+def _root(path: Path) -> tuple[dict[str, Any], dict[str, str]]:
+    """The values of a config.yaml, and the choices of its `defaults`.
+
+    Raises:
+        ConfigError: it is of the wrong shape, perhaps because it is another program's.
+    """
+    try:
+        values, chosen = sources.read(path), dict[str, str]()
+        for item in sources.defaults(values, path):
+            if isinstance(item, str):
+                raise ConfigError(f"{path}: defaults: `{item}` stands alone; write `group: choice`")
+            chosen |= item
+        _check_groups(chosen, f"{path}: defaults")
+        known = get_type_hints(Config)
+        if strange := [key for key in values if key not in known]:
+            raise ConfigError(f"{path}: unknown key `{strange[0]}`{hint(strange[0], known)}")
+    except ConfigError as error:
+        raise ConfigError(
+            f"{error} (if {path.parent}/ is another program's, choose a folder with --conf DIR)"
+        ) from error
+    return values, chosen
 
 
 def _check_groups(chosen: Mapping[str, str], place: str) -> None:
@@ -141,6 +160,8 @@ def _put(tree: dict[str, Any], origin: dict[str, str], values: Mapping[str, Any]
             tree[key] = {}
             _put(tree[key], origin, value, f"{prefix}{key}.", source)
         else:
+            if SELECTOR.fullmatch(f"{prefix}{key}"):
+                check_text(str, f"{prefix}{key}", value, f" (from {source})")
             tree[key], origin[f"{prefix}{key}"] = value, source
 
 

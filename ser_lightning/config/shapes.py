@@ -2,13 +2,16 @@
 
 import types
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import is_dataclass
-from typing import Any, Literal, get_args, get_origin, get_type_hints
+from dataclasses import MISSING as NOTHING
+from dataclasses import fields, is_dataclass
+from pathlib import Path
+from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
 from ser_lightning.config.components import hint, table
 from ser_lightning.config.yaml_text import shown
 from ser_lightning.errors import ConfigError
 
+Made = TypeVar("Made")
 MISSING = "???"
 """How YAML files and OmegaConf write a value that is still to be given."""
 
@@ -65,6 +68,22 @@ def check_text(kind: Any, key: str, value: Any, place: str = "") -> None:
     if only_text(kind) and (odd := list(_not_text(kind, value))):
         read = ", ".join(map(shown, odd))
         raise ConfigError(f"`{key}`{place}: YAML reads {read} here, and text is wanted: put it in quotes")
+
+
+def made(kind: type[Made], values: Mapping[str, Any], file: Path) -> Made:
+    """A dataclass of texts and lists from a file's values.
+
+    Raises:
+        ConfigError: a key is unknown or missing, or a value is of the wrong type.
+    """
+    known = get_type_hints(kind)
+    for key in values.keys() - known.keys():
+        raise ConfigError(f"{file}: unknown key `{key}`{hint(key, known)}")
+    for one in fields(kind):  # type: ignore[arg-type]
+        if one.name not in values and one.default is one.default_factory is NOTHING:
+            raise ConfigError(f"{file}: `{one.name}` is missing")
+    check_shapes(kind, values, lambda _: f" (from {file})")
+    return kind(**values)
 
 
 def only_text(kind: Any) -> bool:

@@ -43,7 +43,8 @@ def _scalar(value: Any) -> str:
         return value
     if value == MISSING:
         return MISSING
-    return json.dumps(value)
+    # JSON writes characters beyond 16 bits as two halves, which YAML doesn't join.
+    return json.dumps(value, ensure_ascii=max(map(ord, str(value)), default=0) < 0x10000)
 
 
 RESERVED = ("yes", "no", "on", "off", "true", "false", "null", "y", "n")

@@ -32,7 +32,7 @@ def scan(adapter: Adapter, cache_dir: Path) -> Corpus:
     repeats a name.
     """
     classes = tuple(clean(name) for name in adapter.classes)
-    _check_classes(classes)
+    _check_classes(adapter, classes)
     found = list(adapter.entries())
     root = Path(adapter.root).absolute()
     if not found:
@@ -43,7 +43,7 @@ def scan(adapter: Adapter, cache_dir: Path) -> Corpus:
     entries, twice = once(entry for entry in named if entry.label in classes)
     audio, broken = _look_at([entry.path for entry in entries], cache_dir)
     utterances = sorted(_utterances(entries, audio), key=lambda utterance: utterance.id)
-    problems += [*twice, *broken, *_levels(audio), *_parts(entries, audio), *_duplicates(utterances)]
+    problems += [*twice, *broken, *_levels(audio), *_parts(root, entries, audio), *_duplicates(utterances)]
     problems += [*_alike(root, entries, classes), *_close_to_a_class(root, left_out, classes), *outliers(utterances)]
     return Corpus(root, tuple(utterances), classes, tuple(problems), left_out)
 
@@ -59,9 +59,10 @@ def _cleaned(entry: Entry) -> Entry:
     )
 
 
-def _check_classes(classes: Sequence[str]) -> None:
+def _check_classes(adapter: Adapter, classes: Sequence[str]) -> None:
     if not classes:
-        raise ConfigError("corpus.classes is empty; set corpus.classes=[...] to the classes to tell apart")
+        found = f" ({adapter.labels_found()})" if hasattr(adapter, "labels_found") else ""
+        raise ConfigError(f"corpus.classes is empty; set corpus.classes=[...] to the classes to tell apart{found}")
     repeated = [name for name, times in Counter(classes).items() if times > 1]
     if repeated:
         once_each = ",".join(dict.fromkeys(classes))
@@ -115,13 +116,13 @@ def _levels(audio: dict[Path, Audio]) -> Iterator[Problem]:
             yield from of_levels(path, a.levels)
 
 
-def _parts(entries: Iterable[Entry], audio: dict[Path, Audio]) -> Iterator[Problem]:
+def _parts(root: Path, entries: Iterable[Entry], audio: dict[Path, Audio]) -> Iterator[Problem]:
     """Yield a problem for each row that names less than its whole file."""
     for entry in entries:
         a = audio.get(entry.path)
         if a and entry.part and entry.part.end is not None and entry.part.end < a.frames / a.sample_rate - ROUNDED:
             detail = f"{entry.part.place}: {entry.part.refusal}; it is {a.frames / a.sample_rate:.3f} s long"
-            yield Problem("row", entry.path, detail)
+            yield Problem("row", root, detail)
 
 
 def _duplicates(utterances: Iterable[Utterance]) -> Iterator[Problem]:

@@ -41,7 +41,7 @@ def located(table: Path, written: str) -> Path:
     try:
         if path.is_file():
             return path
-        reason = "is a folder" if path.is_dir() else ""
+        reason = "is a folder" if path.is_dir() else "is no regular file" if path.exists() else ""
     except OSError as error:  # a path that is too long, or below a folder that can't be read
         shown = written if len(written) <= 60 else f"{written[:60]}... ({len(written)} characters)"
         raise PathError(f"`{shown}` can't be looked for: {error.strerror}") from error
@@ -49,6 +49,10 @@ def located(table: Path, written: str) -> Path:
 
 
 def _why(table: Path, path: Path, written: str) -> str:
+    if path.is_symlink():
+        return "is a link to nothing"
+    if "$" in written:
+        return "has a dollar sign, and tables have no variables: write the path out"
     if "\\" in written:
         return f"has backslashes, which part folders on Windows only; write {_with_slashes(written)}"
     for form in ("NFC", "NFD"):

@@ -61,8 +61,10 @@ def recipe(name: str, folders: Sequence[Path]) -> Recipe:
         protocols = [Protocol(key, **_fixed(values)) for key, values in tree["protocols"].items()]
         rows = [Row(key, **_fixed(values)) for key, values in tree["rows"].items()]
         return _checked(Recipe(name, tree["base"], protocols, rows))
-    except (KeyError, TypeError) as error:
-        raise ConfigError(f"conf/reproduce/{name}.yaml: {error}") from error
+    except KeyError as error:
+        raise ConfigError(f"conf/reproduce/{name}.yaml: `{error.args[0]}` is missing") from error
+    except (AttributeError, TypeError) as error:
+        raise ConfigError(f"conf/reproduce/{name}.yaml: is of the wrong shape ({error})") from error
 
 
 def _fixed(values: Mapping[str, Any]) -> dict[str, Any]:
@@ -79,6 +81,11 @@ def _over(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _checked(found: Recipe) -> Recipe:
+    words = {"base": found.base} | {f"protocols.{p.name}.words": p.words for p in found.protocols}
+    words |= {f"rows.{row.name}.{key}": getattr(row, key) for row in found.rows for key in ("words", "fuse")}
+    for key, given in words.items():
+        if not isinstance(given, list | tuple) or not all(isinstance(word, str) for word in given):
+            raise ConfigError(f"conf/reproduce/{found.name}.yaml: {key} is a list of words, such as [seed=1]")
     trained = [row.name for row in found.rows if row.words]
     for row in found.rows:
         if bool(row.words) == bool(row.fuse):

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from ser_lightning.config.components import build
 from ser_lightning.config.schema import Config
+from ser_lightning.config.shapes import made
 from ser_lightning.config.sources import choices, read, search_path
 from ser_lightning.console import Screen, say
 from ser_lightning.corpora.corpus import LISTED, Corpus, CorpusError
@@ -131,7 +132,4 @@ def _source(name: str) -> "Source":
             f"corpus `{name}` cannot be fetched (known: {', '.join(tables)}): ask its owners for it, or write "
             f"conf/corpus/fetch/{name}.yaml with licence, page and url"
         )
-    try:
-        return Source(**read(tables[name]))
-    except TypeError as error:
-        raise ConfigError(f"{tables[name]}: {error}") from error
+    return made(Source, read(tables[name]), tables[name])

@@ -69,6 +69,7 @@ class Frozen:
         tree.setdefault("version", 1)
         if missing := [one.name for one in fields(cls) if one.name not in tree]:
             raise ConfigError(f"{path}: no frozen study: `{missing[0]}` is missing")
+        _check_shapes(tree, path)
         return cls(**{one.name: tree[one.name] for one in fields(cls)} | {"study": _settings(tree["study"], path)})
 
     def check_version(self, folder: Path) -> None:
@@ -93,6 +94,20 @@ class Frozen:
     def differences(self, other: "Frozen") -> list[str]:
         """`changes` for people."""
         return [f"{key} ({mine} / {theirs})" for key, (mine, theirs) in self.changes(other).items()]
+
+
+def _check_shapes(tree: Mapping[str, Any], path: Path) -> None:
+    lists = ("start", "words")
+    wrong = [one.name for one in fields(Frozen) if not isinstance(tree[one.name], list if one.name in lists else dict)]
+    parts = {"base.tracking": tree["base"].get("tracking")} if "base" not in wrong else {}
+    parts |= {f"choices.{group}": found for group, found in tree["choices"].items()} if "choices" not in wrong else {}
+    parts |= {f"start[{i}]": point for i, point in enumerate(tree["start"])} if "start" not in wrong else {}
+    wrong += [name for name, part in parts.items() if not isinstance(part, dict)]
+    if wrong:
+        kind = "list" if wrong[0] in lists else "mapping"
+        raise ConfigError(
+            f"{path}: no frozen study: `{wrong[0]}` is no {kind}; bring the file back as `ser sweep` wrote it"
+        )
 
 
 def _settings(tree: dict[str, Any], path: Path) -> StudySettings:

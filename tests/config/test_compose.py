@@ -201,7 +201,8 @@ def test_somebodys_own_config_file_is_named(
         ("tracking: {mode: off}", "`tracking.mode`.*`false`"),
         ("tracking: {name: 1e3, tags: [a]}", "`tracking.name`.*`1000.0`"),
         ("runs_dir: 7", "`runs_dir`.*`7`"),
-        ("model: {name: 7}", "`model.name`.*`7`"),
+        ("model: {name: 7}", "`model.name` .from conf/experiment/mine.yaml.*`7`"),
+        ("training: {loss: {name: no}}", "`training.loss.name` .from conf/experiment/mine.yaml.*`false`"),
     ],
 )
 def test_what_yaml_takes_for_something_else_goes_in_quotes(tmp_path: Path, text: str, says: str) -> None:

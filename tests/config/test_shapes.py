@@ -1,10 +1,13 @@
 """One value for a list or a mapping: one line that says how to write it."""
 
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from ser_lightning.config.compose import bind, compose
+from ser_lightning.config.shapes import made
 from ser_lightning.errors import ConfigError
 
 LISTS = ["split=lists", "split.validation=[a]"]
@@ -73,3 +76,27 @@ def test_a_group_cannot_be_chosen_again_for_a_run_that_is_there() -> None:
     with pytest.raises(ConfigError, match="`training` is a mapping"):
         bind({"corpus": {"name": "emodb", "root": "X", "classes": ["a"], "labels": {}}, "split": {"name": "kfold"},
               "model": {"name": "mfcc_lstm"}, "features": {}}, "config.yaml", ["training=paper"])  # fmt: skip
+
+
+@dataclass
+class Address:
+    """What a file gives of it."""
+
+    host: str
+    paths: list[str] = field(default_factory=list)
+
+
+@pytest.mark.parametrize(
+    ("values", "says"),
+    [
+        ({"hots": "a"}, "own.yaml: unknown key `hots`; did you mean `host`"),
+        ({}, "own.yaml: `host` is missing"),
+        ({"host": 8}, "`host` .from own.yaml.: YAML reads `8`"),
+        ({"host": "a", "paths": "b"}, "`paths` is a list"),
+        ({"host": "a", "paths": ["b", None]}, "`paths` .*reads `null`"),
+    ],
+)
+def test_a_dataclass_from_a_file(values: dict[str, Any], says: str) -> None:
+    with pytest.raises(ConfigError, match=says):
+        made(Address, values, Path("own.yaml"))
+    assert made(Address, {"host": "a", "paths": ["b"]}, Path("own.yaml")) == Address("a", ["b"])

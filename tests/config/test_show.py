@@ -1,10 +1,15 @@
 """What `ser config` and `--help` print."""
 
+from dataclasses import asdict
+
 import pytest
 import yaml
 
 from ser_lightning.cli import main
+from ser_lightning.config.compose import compose
+from ser_lightning.config.show import show
 from ser_lightning.config.sources import GROUPS, choices, search_path
+from ser_lightning.config.yaml_text import parse
 
 SHIPPED = [(group, choice) for group in GROUPS for choice in choices(group, search_path(None))]
 
@@ -61,3 +66,10 @@ def test_mistakes_beside_missing_values_are_errors(words: list[str], capsys: pyt
 def test_config_alone_asks_for_a_corpus(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["config"]) == 2
     assert "choose corpus=..." in capsys.readouterr().err
+
+
+def test_what_is_shown_reads_back(capsys: pytest.CaptureFixture[str]) -> None:
+    tags = "['yes','010','1e3','\U0001f600','é','[x]','a: b','~','.inf','12:30','=']"
+    composed = compose(["corpus=demo", f"tracking.tags={tags}", "corpus.labels={010: '1e3', \U0001f600: x}"])
+    show(composed)
+    assert parse(capsys.readouterr().out) == asdict(composed.config)

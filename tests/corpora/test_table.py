@@ -1,6 +1,7 @@
 """Tables as people write them: spreadsheets' marks, bad rows, labels of their own."""
 
 import importlib
+import os
 import re
 import sys
 from collections.abc import Callable
@@ -83,6 +84,7 @@ def test_a_file_listed_twice_is_fatal(tmp_path: Path, table: Callable[..., Any])
     ("header", "message"),
     [
         ("path,emotion,speaker", r"no column label; its first line names path, emotion, speaker"),
+        ("path\tlabel\tspeaker", r"separated by tabs"),
         ("path;label;speaker", r"no column path, label, speaker; .* separated by semicolons"),
         ("Path,label,speaker,text", r"no column path; .*; rename 'Path' to 'path'"),
         ("path,label,speaker,speaker", r"'speaker' is there twice"),
@@ -131,11 +133,16 @@ def test_other_columns_are_named_and_not_used(tmp_path: Path, table: Callable[..
         ("audio/1\0.wav", "row", "NUL byte"),
         ("audio", "missing", "`audio` is a folder"),
         ("audio/\u200b1.wav", "missing", "invisible character"),
+        ("$HOME/1.wav", "missing", "tables have no variables"),
+        ("link.wav", "missing", "a link to nothing"),
+        ("pipe.wav", "missing", "no regular file"),
         ("1.wav", "missing", "`1.wav` is not below .*, where relative paths of this table start$"),
         ("/nowhere/1.wav", "missing", "`/nowhere/1.wav` is not there"),
     ],
 )
 def test_paths_that_name_no_file(tmp_path: Path, table: Callable[..., Any], written: str, kind: str, says: str) -> None:
+    (tmp_path / "link.wav").symlink_to("gone.wav")
+    os.mkfifo(tmp_path / "pipe.wav")
     (problem,) = table("path,label,speaker", f"{written},happy,a").entries()
     assert (problem.kind, problem.fatal) == (kind, True)
     assert re.search(says, problem.detail)
@@ -188,14 +195,18 @@ def test_an_unknown_label_asks_what_was_meant(table: Callable[..., Any]) -> None
 def test_the_labels_of_a_table_are_counted(table: Callable[..., Any]) -> None:
     rows = ["a.wav,joy,a", "b.wav,happy,a", "c.wav,bored,a", "d.wav,,a"]
     adapter = table("path,label,speaker", *rows, labels={"joy": "happy"}, classes=[])
-    assert adapter.label_counts() == {"happy": 2, "bored": 1}
+    assert adapter.labels_found() == f"{adapter.root} has the labels happy (2), bored (1)"
+    with pytest.raises(
+        ConfigError, match=r"corpus\.classes is empty; .*\(.* has the labels happy \(2\), bored \(1\)\)"
+    ):
+        scan(adapter, Path("never_read"))
     with pytest.raises(
         ConfigError, match=r"give corpus\.classes=\.\.\.; .* has the labels joy \(1\), happy \(1\), bor"
     ):
         compose(["corpus=table", f"corpus.root={adapter.root}"])
 
 
-@pytest.mark.parametrize("end", ["0.05", "0.046", "0 days 00:00:00.05", "", "NaN", "9"])
+@pytest.mark.parametrize("end", ["0.05", "0.046", "0 days 00:00:00.05", "1 day", "", "NaN", "9"])
 def test_a_row_may_name_its_whole_file(tmp_path: Path, table: Callable[..., Any], end: str) -> None:
     corpus = scan(table("path,label,speaker,start,end", f"audio/1.wav,happy,a,0,{end}", classes=["happy"]), tmp_path)
     assert (corpus.utterances[0].seconds, corpus.problems) == (0.05, ())

@@ -3,16 +3,18 @@
 import json
 import re
 from dataclasses import dataclass, replace
+from io import StringIO
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
 from ser_lightning.config.compose import compose
 from ser_lightning.crossval.plan import plan
 from ser_lightning.crossval.settings import Settings
 from ser_lightning.data.proof import LeakError, prove
 from ser_lightning.data.split_file import FromFile
-from ser_lightning.data.splits import Part, fold_numbers
+from ser_lightning.data.splits import PARTS, Assignment, Part, fold_numbers
 from ser_lightning.errors import UserError
 from ser_lightning.files import read_csv
 from ser_lightning.runs.evaluate import evaluate
@@ -84,6 +86,21 @@ def test_a_leaking_file_is_fatal(tmp_path: Path) -> None:
     leaking = given(tmp_path, GOOD + "u4,train\nu5,validation\nu6,train\n")
     with pytest.raises(LeakError, match="speakers stand in two parts"):
         prove(rows, leaking.split(rows), leaking.speaker_dependent)
+
+
+def test_classes_and_speakers_are_shown_as_they_stand() -> None:
+    names = ["[red]a", ":smile:", "[/b]"]
+    rows = [Utt(f"{speaker}{label}", speaker, label) for speaker in names for label in ("[laughter]", ":x:")]
+    parts: Assignment = {row.id: PARTS[names.index(row.speaker)] for row in rows}
+    out = StringIO()
+    Console(file=out, width=100).print(prove(rows, parts, False).table())
+    for name in [*names, "[laughter]", ":x:"]:
+        assert name in out.getvalue()
+
+
+def test_ids_match_in_any_form(tmp_path: Path) -> None:
+    rows = [Utt("Zo\u00eb", "s1"), Utt("u2", "s2"), Utt("u3", "s3")]
+    assert given(tmp_path, GOOD.replace("u1", "\u200bZoe\u0308 ")).split(rows)["Zo\u00eb"] == "test"
 
 
 def test_its_content_decides_the_run_and_its_place_does_not(tiny: list[str], tiny_corpus: Path, tmp_path: Path) -> None:

@@ -1,9 +1,12 @@
 """Scores against scikit-learn and torchmetrics, and against counts done by hand."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 from ser_lightning.evaluation.metrics import confusion_matrix, scores
+from ser_lightning.evaluation.pictures import confusion_png
 
 CLASSES = ["a", "b", "c"]
 
@@ -39,3 +42,9 @@ def test_a_class_that_does_not_occur_has_no_recall_and_does_not_count() -> None:
 def test_nothing_to_score_is_an_error() -> None:
     with pytest.raises(ValueError, match="no utterance"):
         scores(np.zeros((3, 3), dtype=np.int64), CLASSES)
+
+
+def test_a_picture_of_classes_with_dollar_signs(tmp_path: Path) -> None:
+    classes = ["$x_1$", r"$\bad{$", "5 $"]
+    confusion_png(tmp_path / "confusion.png", scores(np.eye(3, dtype=np.int64), classes), classes, r"run $\bad{$")
+    assert (tmp_path / "confusion.png").read_bytes().startswith(b"\x89PNG")

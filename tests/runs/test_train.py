@@ -17,7 +17,7 @@ from ser_lightning.config.compose import compose
 from ser_lightning.config.schema import Training
 from ser_lightning.errors import StoppedError, UserError
 from ser_lightning.evaluation.predictions import Predictions
-from ser_lightning.files import read_csv
+from ser_lightning.files import read_csv, write_csv
 from ser_lightning.runs.evaluate import evaluate
 from ser_lightning.runs.folder import RunFolder, open_run
 from ser_lightning.runs.outcome import find_device
@@ -352,3 +352,16 @@ def test_without_pictures_none_is_drawn_and_it_is_the_same_run(tiny: list[str]) 
     assert evaluate(run).read_result()["test"]
     assert not list(run.path.glob("*.png"))
     assert train(compose([*tiny, "training.max_epochs=1"]).config).path == run.path
+
+
+def test_what_the_corpus_warns_of_is_said_in_a_line_a_kind(
+    tiny: list[str], tiny_corpus: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = [(tiny_corpus.parent / row["path"], row["label"], row["speaker"]) for row in read_csv(tiny_corpus)]
+    changed = [(path, "[hi]" if "_high_2" in path.name else label, speaker) for path, label, speaker in rows]
+    write_csv(tmp_path / "own.csv", ("path", "label", "speaker", "Text"), [(*row, "") for row in changed])
+    words = [f"corpus.root={tmp_path / 'own.csv'}", "corpus.labels={'[hi]': '[high]'}", "training.max_epochs=1"]
+    train(compose([*tiny, *words]).config)
+    said = capsys.readouterr().err
+    assert "left out: 6 files whose labels are not in corpus.classes (6 of [high])" in said
+    assert "warning: 2 alike: " in said and "the column 'Text' is not used; did you mean 'text'?" in said

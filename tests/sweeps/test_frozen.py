@@ -163,3 +163,36 @@ def test_a_file_that_is_no_study_is_told(tmp_path: Path) -> None:
 def test_values_that_do_not_go_together_name_the_trial(frozen: Frozen) -> None:
     with pytest.raises(ConfigError, match=r"study one, trial 8"):
         frozen.config(VALUES | {"model.weight": 0.5}, 8)
+
+
+def test_any_name_and_word_of_a_study_reads_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    words = ["split=lists", "split.test=[08e4, 010, ~]", "tracking.tags=[1_0, yes, 12:30]", r"tracking.name=\${x}"]
+    listed = "".join(f"  - '{word}'\n" for word in ["experiment=demo_fused", *words])
+    Path("own.yaml").write_text(f'study: {{name: "695e0514"}}\nbase:\n{listed}space: {{model.weight: [0.2, 0.4]}}\n')
+    frozen = read_sweep("own.yaml")
+    frozen.write(tmp_path / "study.yaml")
+    again = Frozen.read(tmp_path / "study.yaml")
+    assert again == frozen
+    assert (again.study.name, again.words[1:]) == ("695e0514", words)
+    config = again.config({"model.weight": 0.2}, 0)
+    assert (config.split["test"], config.tracking.tags) == (["08e4", "010", "~"], ["1_0", "yes", "12:30"])
+
+
+def test_a_name_that_yaml_reads_as_a_number_goes_in_quotes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("own.yaml").write_text("study: {name: 695e0514}\nbase: [experiment=demo_fused]\nspace: {seed: [1, 2]}\n")
+    with pytest.raises(ConfigError, match=r"`study\.name` \(from own\.yaml\): .*put it in quotes"):
+        read_sweep("own.yaml")
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [("study", None), ("base", []), ("base", {}), ("choices", {"model": 1}), ("space", "x"), ("start", [1])],
+)
+def test_a_frozen_file_of_the_wrong_shape_is_one_line(_frozen: Frozen, tmp_path: Path, key: str, value: object) -> None:
+    _frozen.write(tmp_path / "study.yaml")
+    tree = yaml.safe_load((tmp_path / "study.yaml").read_text(encoding="utf-8"))
+    (tmp_path / "study.yaml").write_text(yaml.safe_dump(tree | {key: value}), encoding="utf-8")
+    with pytest.raises(ConfigError, match=rf"study\.yaml: no frozen study: `{key}.*` is no (mapping|list)"):
+        Frozen.read(tmp_path / "study.yaml")
