@@ -48,6 +48,7 @@ REMEDIES = {
     errno.ENAMETOOLONG: f"the name is longer than its file system takes: choose a shorter one, {AGAIN}",
     errno.ESTALE: "its file server no longer knows it (it was removed or mounted anew elsewhere): look whether it is "
     f"there, {AGAIN}",
+    errno.EFBIG: f"it would be larger than a file may be here: raise `ulimit -f` or choose another folder, {AGAIN}",
     errno.EIO: f"its disk or file server fails: look into that, {AGAIN}",
     errno.ENOTEMPTY: f"something was put into a folder that is being removed: look what, {AGAIN}",
     errno.EXDEV: f"it lies on another file system than what is to replace it: choose folders on one, {AGAIN}",
@@ -62,8 +63,11 @@ REMEDIES = {
 
 def in_words(error: OSError | UnicodeError) -> str:
     """What the system refused, where, and what to do, in a line."""
+    if isinstance(error, UnicodeEncodeError):
+        line = error.object[error.object.rfind("\n", 0, error.start) + 1 :].partition("\n")[0]
+        return f"`{line}`: a name that is no UTF-8 text: rename it, {AGAIN}"
     if isinstance(error, UnicodeError):
-        return f"a file or a name is no UTF-8 text ({error}): write it as such, or rename it, {AGAIN}"
+        return f"a file is no UTF-8 text ({error}): write it as such, {AGAIN}"
     names = [f"`{_shown(name)}`" for name in (error.filename, error.filename2) if name is not None]
     told = error.strerror or str(error) or type(error).__name__
     remedy = REMEDIES.get(error.errno or 0, f"look into that, {AGAIN}")

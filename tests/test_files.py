@@ -1,5 +1,6 @@
 """Files are written whole, under the umask of who writes them; one that is broken is named."""
 
+import errno
 import os
 import stat
 from collections.abc import Iterator
@@ -37,6 +38,12 @@ def test_what_fails_leaves_what_was_there_and_nothing_else(tmp_path: Path) -> No
         temporary.write_text("half")
         raise ZeroDivisionError
     assert path.read_text() == "old" and list(tmp_path.iterdir()) == [path]
+
+
+def test_a_write_that_fails_names_the_file(tmp_path: Path) -> None:
+    with pytest.raises(OSError, match=r"No space left on device: .*x\.txt"), replacing(tmp_path / "x.txt"):
+        raise OSError(errno.ENOSPC, "No space left on device")
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("content", [b"", b'{"a": 1', b"[1]", b"null", b"\xff\xfe", b'{"a": 1}{'])

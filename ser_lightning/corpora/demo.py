@@ -1,5 +1,6 @@
 """The demo corpus: made on this machine on first use, then a folder of WAVs like any other corpus."""
 
+import io
 import json
 import re
 import secrets
@@ -109,5 +110,7 @@ class Demo:
         for speaker, emotion, take in track(takes, "making the demo corpus", len(takes)):
             samples = synthesise(self.seed, speaker, emotion, take)
             path = folder / f"s{speaker:02}_{emotion}_{take:02}.wav"
-            soundfile.write(path, samples, RATE, subtype="PCM_16")
+            wav = io.BytesIO()  # libsndfile says of a disk that is full no more than "System error"
+            soundfile.write(wav, samples, RATE, format="WAV", subtype="PCM_16")
+            path.write_bytes(wav.getvalue())
         write_json(folder / RECORD, self._record())

@@ -106,8 +106,12 @@ def _create(path: Path, text: str) -> bool:
         handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
     except FileExistsError:
         return False
-    with os.fdopen(handle, "w", encoding="utf-8") as file:
-        file.write(text)
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            file.write(text)
+    except OSError:  # a full disk: a file without a name would be taken for another host's
+        path.unlink(missing_ok=True)
+        raise
     return True
 
 

@@ -3,6 +3,7 @@
 import io
 import math
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any
 
 import lightning as L
@@ -12,15 +13,32 @@ from lightning.fabric.utilities.types import _PATH
 from lightning.pytorch.callbacks import ModelCheckpoint
 from torch import Tensor
 
-from ser_lightning.files import replacing
+from ser_lightning.errors import UserError
+from ser_lightning.files import MEND, replacing
 from ser_lightning.training.history import merit
 
 MONITOR, LOSS = "validation/uar", "validation/loss"
 """Epochs are chosen by the first; by the second, which is lowest epochs before UAR is best, only among equals."""
 
 
+def read_checkpoint(path: Path) -> dict[str, Any]:
+    """A checkpoint on the CPU.
+
+    Raises:
+        UserError: it is no whole one.
+    """
+    try:
+        return torch.load(path, weights_only=True, map_location="cpu")  # type: ignore[no-any-return]
+    except (UnpicklingError, RuntimeError, EOFError, ValueError, KeyError) as error:
+        why = str(error).partition("\n")[0].partition(". In PyTorch")[0]
+        raise UserError(f"{path} is broken ({why or 'it ends too early'}): {MEND}") from error
+
+
 class WholeFileIO(TorchCheckpointIO):
     """Lightning writes through the system's temporary folder, which is a copy in place where that is another disk."""
+
+    def load_checkpoint(self, path: _PATH, *_: Any, **__: Any) -> dict[str, Any]:
+        return read_checkpoint(Path(path))
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: _PATH, storage_options: Any | None = None) -> None:
         # By way of memory: torch's own writer says of a full disk only that a position is unexpected.
@@ -90,6 +108,6 @@ def keep_last_weights(folder: Path) -> None:
     """`last_epoch.ckpt`, the weights of `last.ckpt`: a finished training needs no optimiser."""
     last = folder / "last.ckpt"
     if last.exists():
-        state = torch.load(last, weights_only=True, map_location="cpu")
+        state = read_checkpoint(last)
         weights = {"state_dict": state["state_dict"], "epoch": state["epoch"]}
         WholeFileIO().save_checkpoint(weights, folder / "last_epoch.ckpt")

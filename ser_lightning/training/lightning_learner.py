@@ -35,10 +35,12 @@ from ser_lightning.training.checkpoints import (
     LastCheckpoint,
     WholeFileIO,
     keep_last_weights,
+    read_checkpoint,
 )
 from ser_lightning.training.history import History
 from ser_lightning.training.learner import Facts
 from ser_lightning.training.making_up import MakingUp, make_up
+from ser_lightning.training.memory import shared_memory
 from ser_lightning.training.module import SERModule
 from ser_lightning.training.optimisation import class_weights
 from ser_lightning.training.progress import progress
@@ -102,11 +104,11 @@ class LightningLearner:
         files = loggers(self.config.tracking.also, folder.parent) if data.rank == 0 else []
         logs = [*([logger] if logger else []), *files]
         trainer, last = self._trainer(folder, logs, stop, data), folder / "last.ckpt"
-        with on_signals(stop), interrupts():
+        with on_signals(stop), interrupts(), shared_memory(self.config.training.num_workers):
             trainer.fit(self.module, data, ckpt_path=str(last) if last.exists() else None, weights_only=True)
         if data.ranks > 1:
             same_weights(trainer, self.module)
-        epoch = torch.load(folder / "best.ckpt", weights_only=True)["epoch"]
+        epoch = read_checkpoint(folder / "best.ckpt")["epoch"]
         chosen = {"epoch": epoch, "selected_by": "validation.uar", "utterances": len(data.parts["validation"].ids)}
         epochs = trainer.current_epoch
         ended_by = "max_epochs" if epochs == self.config.training.max_epochs else PATIENCE
@@ -118,7 +120,7 @@ class LightningLearner:
         file = folder / f"{state}.ckpt"
         if not file.exists():
             raise UserError(f"{file} is gone; remove the run's folder and train it again")
-        self.module.load_state_dict(torch.load(file, weights_only=True, map_location="cpu")["state_dict"])
+        self.module.load_state_dict(read_checkpoint(file)["state_dict"])
 
     def others(self, folder: Path) -> list[str]:
         """The last epoch's, and with training.keep_epochs every epoch's."""
@@ -135,7 +137,7 @@ class LightningLearner:
             enable_checkpointing=False,
             enable_progress_bar=False,
         )
-        with interrupts():
+        with interrupts(), shared_memory(self.config.training.num_workers):
             found: Any = trainer.predict(self.module, data.in_order(part))
         return torch.cat(found).double().numpy()
 

@@ -2,14 +2,17 @@
 
 import os
 import signal
+import sys
 from types import SimpleNamespace
 from typing import Any
 
+import lightning as L
 import pytest
 import torch
+from lightning.pytorch.demos.boring_classes import BoringModel
 
 from ser_lightning.errors import StoppedError
-from ser_lightning.training.stopping import StopRequest, on_signals
+from ser_lightning.training.stopping import StopRequest, interrupts, on_signals
 
 ALONE: Any = SimpleNamespace(world_size=1)
 
@@ -49,3 +52,26 @@ def test_a_rank_stops_when_another_was_asked_with_what_that_one_was_asked() -> N
     with pytest.raises(StoppedError, match="another rank") as caught:
         StopRequest().on_train_batch_end(together)
     assert caught.value.exit_code == 138
+
+
+class Interrupted(L.Callback):
+    def on_train_batch_end(self, *_: object) -> None:
+        raise KeyboardInterrupt
+
+
+def test_an_interrupt_in_a_loop_of_lightnings_stays_one() -> None:
+    before = signal.getsignal(signal.SIGINT)
+    model = BoringModel()
+    trainer = L.Trainer(
+        max_epochs=1, accelerator="cpu", logger=False, enable_checkpointing=False, enable_progress_bar=False,
+        callbacks=[Interrupted()], enable_model_summary=False,
+    )  # fmt: skip
+    with pytest.raises(KeyboardInterrupt), interrupts():
+        trainer.fit(model)
+    assert signal.getsignal(signal.SIGINT) == before, "Lightning is deaf to the next"
+
+
+def test_an_exit_of_another_kind_is_left_as_it_is() -> None:
+    with pytest.raises(SystemExit) as caught, interrupts():
+        sys.exit(3)
+    assert caught.value.code == 3
