@@ -96,19 +96,19 @@ def test_tasks_that_are_not_the_ranks_are_refused_at_once(cluster: Cluster, tmp_
 @pytest.mark.slow
 @pytest.mark.timeout(1600)
 def test_a_true_time_limit_is_outlived(cluster: Cluster, tmp_path: Path, tiny: list[str]) -> None:
-    """Limits are whole minutes, and SLURM warns half a minute ahead: too short for 70 epochs of a second each."""
-    given = [*words(tiny), "training.max_epochs=70", "training.batch_size=64"]
-    job = slowly(cluster, tmp_path, given, "--time=1", "--signal=USR1@30")
+    """Warned half a minute before its two are over, no job gets through 100 epochs of a second; all get a minute's."""
+    given = [*words(tiny), "training.max_epochs=100", "training.batch_size=64"]
+    job = slowly(cluster, tmp_path, given, 1, "--time=2", "--signal=USR1@30")
     (record,) = cluster.wait(job, timeout=1500)
     assert record["JobState"] == "COMPLETED", (tmp_path / "out").read_text()
     assert int(record["Restarts"]) >= 1
-    assert epochs(tmp_path) == list(range(70))
+    assert epochs(tmp_path) == list(range(100))
 
 
 @pytest.mark.slow
 def test_without_progress_a_job_stops_and_says_so(cluster: Cluster, tmp_path: Path, tiny: list[str]) -> None:
     given = [*words(tiny), "training.max_epochs=2", "training.batch_size=1"]
-    job = slowly(cluster, tmp_path, given)
+    job = slowly(cluster, tmp_path, given, 10)  # 24 steps an epoch, which no signal comes too late for
     for restarts in (1, 2):
         until(lambda: len(list(tmp_path.glob("runs/*/run.log"))) > 0, "a start")
         until(lambda n=restarts: (tmp_path / "out").read_text().count("parameters, on") == n, "a start")
@@ -126,14 +126,14 @@ from ser_lightning.cli import main
 from ser_lightning.training.module import SERModule
 
 step = SERModule.training_step
-SERModule.training_step = lambda *a, **k: (time.sleep(1), step(*a, **k))[1]
+SERModule.training_step = lambda *a, **k: (time.sleep({rest}), step(*a, **k))[1]
 sys.exit(main())
 """
 
 
-def slowly(cluster: Cluster, folder: Path, given: list[str], *options: str) -> str:
-    """A job that trains, each step of which takes a second."""
-    command = [sys.executable, "-c", SLOWLY, "train", *given]
+def slowly(cluster: Cluster, folder: Path, given: list[str], rest: int, *options: str) -> str:
+    """A job that trains, and rests for so many seconds before each step."""
+    command = [sys.executable, "-c", SLOWLY.format(rest=rest), "train", *given]
     script = folder / "script"
     script.write_text(f"#!/bin/bash\nexport OMP_NUM_THREADS=1\nsrun {shlex.join(command)}\n")
     return cluster.submit("--requeue", "--open-mode=append", "-o", folder / "out", "-D", folder, *options, script)
