@@ -18,6 +18,9 @@ from ser_lightning.sweeps.settings import StudySettings, study_settings
 from ser_lightning.sweeps.space import Space
 from ser_lightning.sweeps.tree import leaves
 
+MAPPING = (dict, "mapping")
+"""What most parts of a frozen study are, and what it is called."""
+
 
 @dataclass(frozen=True)
 class Frozen:
@@ -52,7 +55,8 @@ class Frozen:
         """
         name = self.study.name
         tree = self.searched.apply(values)
-        tree["tracking"] |= {"group": name, "job_type": "trial", "name": f"{name} trial {number}"}
+        own = {"group": name, "job_type": "trial", "name": f"{name} trial {number}"}
+        tree["tracking"] = tree.get("tracking", {}) | own
         return bind(tree, f"study {name}, trial {number}")
 
     def write(self, path: Path) -> None:
@@ -97,14 +101,18 @@ class Frozen:
 
 
 def _check_shapes(tree: Mapping[str, Any], path: Path) -> None:
-    lists = ("start", "words")
-    wrong = [one.name for one in fields(Frozen) if not isinstance(tree[one.name], list if one.name in lists else dict)]
-    parts = {"base.tracking": tree["base"].get("tracking")} if "base" not in wrong else {}
+    kinds: dict[str, tuple[type, str]] = {
+        "start": (list, "list"),
+        "words": (list, "list"),
+        "version": (int, "whole number"),
+    }
+    wrong = [one.name for one in fields(Frozen) if not isinstance(tree[one.name], kinds.get(one.name, MAPPING)[0])]
+    parts = {"base.tracking": tree["base"].get("tracking", {})} if "base" not in wrong else {}
     parts |= {f"choices.{group}": found for group, found in tree["choices"].items()} if "choices" not in wrong else {}
     parts |= {f"start[{i}]": point for i, point in enumerate(tree["start"])} if "start" not in wrong else {}
     wrong += [name for name, part in parts.items() if not isinstance(part, dict)]
     if wrong:
-        kind = "list" if wrong[0] in lists else "mapping"
+        kind = kinds.get(wrong[0], MAPPING)[1]
         raise ConfigError(
             f"{path}: no frozen study: `{wrong[0]}` is no {kind}; bring the file back as `ser sweep` wrote it"
         )

@@ -126,7 +126,7 @@ def test_means_over_folds_of_different_classes_are_noted(maker: Any, capsys: pyt
         path.write_text("".join(line for line in lines if not line.startswith("s2_joy_")), encoding="utf-8")
     found = compare(["a", "b", *maker.places])
     show(found)
-    said = " ".join(capsys.readouterr().err.split())
+    said = " ".join(capsys.readouterr().out.split())
     for text in (said, markdown(found)):
         for letter in "AB":
             note = f"{letter}, mean ± std: means over folds that hold different classes: fold 2 lacks joy"

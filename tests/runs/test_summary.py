@@ -16,7 +16,7 @@ def test_classes_and_labels_are_no_markup(tmp_path: Path, capsys: pytest.Capture
     known = {"id": "a-run", "classes": list(recall), "selected_by": "folds", "validation": part}
     write_json(run.result, known | {"labels": ["validation lacks [laughter]"]})
     show(run)
-    shown = capsys.readouterr().err
+    shown = capsys.readouterr().out
     assert "a-run (validation lacks [laughter]): chosen by folds" in shown
     for name in recall:
         assert f"recall {name}" in shown

@@ -188,7 +188,14 @@ def test_a_name_that_yaml_reads_as_a_number_goes_in_quotes(tmp_path: Path, monke
 
 @pytest.mark.parametrize(
     ("key", "value"),
-    [("study", None), ("base", []), ("base", {}), ("choices", {"model": 1}), ("space", "x"), ("start", [1])],
+    [
+        ("study", None),
+        ("base", []),
+        ("base", {"tracking": None}),
+        ("choices", {"model": 1}),
+        ("space", "x"),
+        ("start", [1]),
+    ],
 )
 def test_a_frozen_file_of_the_wrong_shape_is_one_line(_frozen: Frozen, tmp_path: Path, key: str, value: object) -> None:
     _frozen.write(tmp_path / "study.yaml")
