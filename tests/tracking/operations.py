@@ -94,7 +94,7 @@ def _create_artifact(server: "Recorder", given: Variables) -> Any:
     if found is None:
         found = Artifact(
             f"artifact-{store.number()}",
-            f"{asked['entityName']}/{asked['projectName']}/{asked.get('runName')}",
+            f"{asked['entityName'] or server.entity}/{asked['projectName']}/{asked.get('runName')}",
             asked["artifactTypeName"],
             asked["artifactCollectionName"],
             asked.get("clientID") or "",
@@ -146,7 +146,7 @@ def _commit_artifact(server: "Recorder", given: Variables) -> Any:
 
 def _use_artifact(server: "Recorder", given: Variables) -> Any:
     asked = given["input"]
-    run = f"{asked['entityName']}/{asked['projectName']}/{asked['runName']}"
+    run = f"{asked['entityName'] or server.entity}/{asked['projectName']}/{asked['runName']}"
     server.store.used.append((run, asked["artifactID"]))
     return {"useArtifact": {"artifact": {"id": asked["artifactID"]}}}
 

@@ -66,7 +66,7 @@ class Recorder:
 
     @property
     def variables(self) -> dict[str, str]:
-        return {"WANDB_BASE_URL": self.url, "WANDB_API_KEY": KEY, "WANDB_ENTITY": self.entity}
+        return {"WANDB_BASE_URL": self.url, "WANDB_API_KEY": KEY}
 
     def url_of(self, kind: str, owner: str, name: str) -> str:
         """Where a file's content is to be put."""
