@@ -42,7 +42,7 @@ NEEDS: dict[str, tuple[Callable[[], str], float]] = {
 }
 """What is tested, why it can't be here (empty where it can), and about how many minutes it takes on two cores."""
 
-REST = 4.0
+REST = 5.5
 """Minutes of all other tests on two cores."""
 
 
