@@ -1,6 +1,10 @@
 """Errors that a user can mend: each message names the thing, the place and the remedy."""
 
 import errno
+from collections.abc import Sequence
+
+LISTED = 20
+"""Reasons that an error names one by one; of more, it tells the number."""
 
 
 class UserError(Exception):
@@ -31,6 +35,12 @@ class StoppedError(UserError):
     def __init__(self, reason: str, exit_code: int) -> None:
         super().__init__(f"stopped by {reason}; start the same command again to go on after the last whole epoch")
         self.reason, self.exit_code = reason, exit_code
+
+
+def listed(lines: Sequence[str]) -> list[str]:
+    """The first LISTED of `lines`, and a line with the number of the others."""
+    more = [f"... and {len(lines) - LISTED} more"] if len(lines) > LISTED else []
+    return [*lines[:LISTED], *more]
 
 
 AGAIN = "then start the same command again"

@@ -7,11 +7,9 @@ from pathlib import Path
 from typing import Protocol
 
 from ser_lightning.corpora.utterance import Entry, Problem
-from ser_lightning.errors import UserError
+from ser_lightning.errors import UserError, listed
 
 SUFFIXES = (".wav", ".flac")
-LISTED = 20
-"""Folders that an error names one by one; of more, it tells the number."""
 
 
 class Adapter(Protocol):
@@ -109,6 +107,5 @@ def _unreadable(errors: list[OSError]) -> str:
     remedy = "mend access to it, or take it out of the corpus"
     if len(errors) == 1:
         return f"{errors[0].filename}: cannot be read ({errors[0].strerror}); {remedy}"
-    lines = [f"{error.filename}: {error.strerror}" for error in errors[:LISTED]]
-    more = [f"... and {len(errors) - LISTED} more"] if len(errors) > LISTED else []
-    return "\n  ".join([f"{len(errors)} cannot be read; {remedy}:", *lines, *more])
+    lines = [f"{error.filename}: {error.strerror}" for error in errors]
+    return "\n  ".join([f"{len(errors)} cannot be read; {remedy}:", *listed(lines)])

@@ -8,10 +8,7 @@ from functools import cached_property
 from pathlib import Path
 
 from ser_lightning.corpora.utterance import Problem, Utterance
-from ser_lightning.errors import UserError
-
-LISTED = 20
-"""Problems that an error names one by one; of more, it tells the number."""
+from ser_lightning.errors import UserError, listed
 
 
 class CorpusError(UserError):
@@ -47,9 +44,7 @@ class Corpus:
     def check(self) -> None:
         """Raise CorpusError naming all fatal problems and all classes without files at once."""
         fatal = [problem for problem in self.problems if problem.fatal]
-        lines = [str(problem) for problem in fatal[:LISTED]]
-        if len(fatal) > LISTED:
-            lines.append(f"... and {len(fatal) - LISTED} more")
+        lines = listed([str(problem) for problem in fatal])
         if fatal:
             kinds = Counter(problem.kind for problem in fatal)
             lines.append("in all " + ", ".join(f"{number} {kind}" for kind, number in sorted(kinds.items())))

@@ -7,9 +7,10 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from ser_lightning.corpora.corpus import LISTED, Corpus
+from ser_lightning.corpora.corpus import Corpus
 from ser_lightning.corpora.lengths import summary
 from ser_lightning.corpora.utterance import NOTES, Problem
+from ser_lightning.errors import listed
 
 
 def render(corpus: Corpus, console: Console) -> None:
@@ -77,7 +78,5 @@ def _problems(problems: tuple[Problem, ...], console: Console) -> None:
         some = [problem for problem in problems if problem.kind == kind]
         level = "note" if kind in NOTES else "error" if some[0].fatal else "warning"
         _say(console, f"{level}: {number} {kind}", {"error": "red", "warning": "yellow", "note": ""}[level])
-        for problem in some[:LISTED]:
-            _say(console, f"  {problem.path}: {problem.detail}")
-        if number > LISTED:
-            _say(console, f"  ... and {number - LISTED} more")
+        for line in listed([f"{problem.path}: {problem.detail}" for problem in some]):
+            _say(console, f"  {line}")

@@ -7,7 +7,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 
 from ser_lightning.console import track
-from ser_lightning.errors import UserError
+from ser_lightning.errors import UserError, listed
 from ser_lightning.features.extractor import Extractor
 from ser_lightning.features.filler import Filler, Task, handfuls
 from ser_lightning.features.parallel import in_parallel
@@ -26,10 +26,6 @@ class BadAudioError(UserError):
     def __init__(self, message: str, paths: Sequence[Path]) -> None:
         super().__init__(message)
         self.paths = tuple(paths)
-
-
-NAMED = 20
-"""Bad files that an error names one by one; of more, it tells the number."""
 
 
 def fill(
@@ -102,5 +98,4 @@ def _refuse(bad: Mapping[Path, str], total: int) -> None:
     if not bad:
         return
     head = f"{len(bad)} of the {total} audio files read lack features (those of the others are stored):"
-    more = [f"... and {len(bad) - NAMED} more"] if len(bad) > NAMED else []
-    raise BadAudioError("\n  ".join([head, *list(bad.values())[:NAMED], *more]), list(bad))
+    raise BadAudioError("\n  ".join([head, *listed(list(bad.values()))]), list(bad))

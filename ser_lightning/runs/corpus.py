@@ -9,15 +9,16 @@ from ser_lightning.config.components import build
 from ser_lightning.config.schema import Config
 from ser_lightning.config.shapes import made
 from ser_lightning.config.sources import choices, read, search_path
-from ser_lightning.console import Screen, say
-from ser_lightning.corpora.corpus import LISTED, Corpus, CorpusError
+from ser_lightning.console import results, say
+from ser_lightning.corpora.corpus import Corpus, CorpusError
 from ser_lightning.corpora.report import render, warnings
 from ser_lightning.corpora.scan import scan
 from ser_lightning.corpora.utterance import Problem, Utterance
 from ser_lightning.data.proof import prove
 from ser_lightning.data.splits import fold_numbers
-from ser_lightning.errors import ConfigError, UserError
+from ser_lightning.errors import ConfigError, UserError, listed
 from ser_lightning.features.extractor import why_too_short
+from ser_lightning.runs.doubts import say_doubts, warn
 from ser_lightning.runs.lock import owned
 
 if TYPE_CHECKING:
@@ -51,7 +52,7 @@ def inspect_corpus(config: Config) -> Corpus:
     corpus = scan(build("corpus", config.corpus), Path(config.cache_dir))
     short = too_short(corpus.utterances, streams(config))
     corpus = replace(corpus, problems=(*corpus.problems, *short))
-    render(corpus, Screen(stderr=False, markup=True))
+    render(corpus, results)
     try:
         corpus.check()
     except CorpusError as error:
@@ -62,8 +63,6 @@ def inspect_corpus(config: Config) -> Corpus:
 
 def _say_split(config: Config, corpus: Corpus) -> None:
     """What is doubtful about the configuration's split, or why it can't be made: said, and no fault of the corpus."""
-    from ser_lightning.runs.doubts import say_doubts, warn
-
     try:
         splitter = build("split", config.split)
         numbers = fold_numbers(splitter, corpus.utterances)
@@ -102,9 +101,8 @@ def refuse_too_short(utterances: Sequence[Utterance], extractors: "Mapping[str, 
     """Raise CorpusError that lists what gives no frame of a stream."""
     found = too_short(utterances, extractors)
     if found:
-        more = [f"... and {len(found) - LISTED} more"] if len(found) > LISTED else []
         head = "these files are too short for the features; replace them, leave them out, or choose shorter windows:"
-        raise CorpusError("\n  ".join([head, *(f"{p.path}: {p.detail}" for p in found[:LISTED]), *more]))
+        raise CorpusError("\n  ".join([head, *listed([f"{p.path}: {p.detail}" for p in found])]))
 
 
 def fetch_corpus(config: Config) -> Path:
