@@ -182,6 +182,12 @@ MORE: Mapping[str, tuple[Callable[[], object], Sequence[str]]] = {
     "lists in runs": (spoil(LIST, RECORDS, CONFIG), READ),
     "folders in the places of files": (spoil(None, RECORDS, TABLES), READ),
     "another program's configuration": (spoil(b"defaults: [_self_, {db: mysql}]\n", CONFIG), READ),
+    "Hydra's defaults in conf": (
+        spoil(b"defaults: [_self_, {db: mysql}, {override db: pg}]\n", "conf/config.yaml"),
+        MADE,
+    ),
+    "a word for a list in conf": (spoil(b"defaults: mysql\n", "conf/config.yaml"), MADE),
+    "sections that are none in conf": (spoil(b"model: 3\ntraining: [adam]\ncorpus:\n", "conf/config.yaml"), MADE),
     "folders in conf": (spoil(None, "conf/config.yaml", "conf/corpus/table.yaml", "conf/slurm/default.yaml"), MADE),
     "bytes in studies": (spoil(BYTES, FROZEN, "search.yaml"), STUDY),
     "empty studies": (spoil(EMPTY, FROZEN, "search.yaml"), STUDY),

@@ -1,7 +1,7 @@
 """The figures of a cross-validation or fusion: pooled over out-of-fold rows, and over folds and seeds."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -76,10 +76,17 @@ def _no_probabilities(results: Iterable[Mapping[str, Any]]) -> str:
 
 
 def _unequal_classes(pooled: Pooled) -> str:
-    """Where the tested classes differ, a UAR of one fold is a mean over other recalls than that of another."""
-    held = {fold: set(pooled.rows.rows(np.flatnonzero(pooled.folds == fold)).labels) for fold, _ in pooled.places}
+    return unequal({fold: set(pooled.rows.rows(np.flatnonzero(pooled.folds == fold)).labels) for fold, _ in pooled.places})
+
+
+def unequal(held: Mapping[int, Collection[str]]) -> str:
+    """Where the scored classes differ, a UAR of one fold is a mean over other recalls than that of another.
+
+    Args:
+        held: by number of the fold, the classes that are scored in it.
+    """
     every = set[str]().union(*held.values())
-    lacks = [f"fold {fold} lacks {', '.join(sorted(every - found))}" for fold, found in held.items() if found != every]
+    lacks = [f"fold {fold} lacks {', '.join(sorted(every - found))}" for fold, found in held.items() if set(found) != every]
     return f"means over folds that hold different classes: {'; '.join(lacks)}" if lacks else ""
 
 

@@ -16,7 +16,7 @@ from rich.text import Text
 from ser_lightning.console import console, say
 from ser_lightning.runs.folder import RunFolder
 from ser_lightning.sweeps.alive import liveness
-from ser_lightning.sweeps.claims import REASON, RUN, WORKER, Claims
+from ser_lightning.sweeps.claims import NOTE, REASON, RUN, WORKER, Claims
 from ser_lightning.sweeps.frozen import Frozen
 from ser_lightning.sweeps.standing import Standing, leading, seconds, settings_of, values_of
 from ser_lightning.training.history import read_history
@@ -89,9 +89,9 @@ class Board:
             lines.append(Text(f"failed: {'; '.join(failures)}", style="red"))
         if self.leader:
             (best,) = self.leader
-            lines.append(
-                Text(f"best: trial {best.number}, {values_of(self.frozen, best)}: {settings_of(self.frozen, best)}")
-            )
+            told = f"best: trial {best.number}, {values_of(self.frozen, best)}: {settings_of(self.frozen, best)}"
+            note = best.user_attrs.get(NOTE, "")
+            lines.append(Text(told + (note and f" ({note})")))
         if left := self._left():
             lines.append(Text(left))
         return Group(*lines, *([self._table()] if self.standing.by_state[TrialState.RUNNING] else []))

@@ -23,7 +23,7 @@ from ser_lightning.sweeps.samplers import sampler
 from ser_lightning.sweeps.settings import StudySettings
 from ser_lightning.sweeps.study import TRIALS, StudyFolder
 
-RUN, WORKER, ADOPTIONS, REASON, LOG_END = "run", "worker", "adoptions", "reason", "log_end"
+RUN, WORKER, ADOPTIONS, REASON, LOG_END, NOTE = "run", "worker", "adoptions", "reason", "log_end", "note"
 """Attributes of a trial."""
 
 logger = logging.getLogger(__name__)

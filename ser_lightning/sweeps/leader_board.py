@@ -8,7 +8,7 @@ from optuna.study import Study
 from optuna.trial import FrozenTrial
 
 from ser_lightning.runs.folder import RunFolder
-from ser_lightning.sweeps.claims import RUN
+from ser_lightning.sweeps.claims import NOTE, RUN
 from ser_lightning.sweeps.frozen import Frozen
 from ser_lightning.sweeps.standing import leading, seconds, settings_of
 from ser_lightning.sweeps.trial import PARAMETERS
@@ -30,6 +30,8 @@ class Leader:
     minutes: float
     run: str
     """Run id."""
+    note: str
+    """What its values have to be read with; mostly nothing."""
 
 
 def leader_board(study: Study, frozen: Frozen, trials: Sequence[FrozenTrial], most: int | None = TOP) -> list[Leader]:
@@ -46,6 +48,7 @@ def _leader(frozen: Frozen, trial: FrozenTrial) -> Leader:
         _parameters(run),
         (seconds(trial) or 0) / 60,
         run.id,
+        trial.user_attrs.get(NOTE, ""),
     )
 
 

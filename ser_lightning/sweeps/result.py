@@ -5,6 +5,7 @@ from math import isfinite
 from typing import Any
 
 from ser_lightning.errors import UserError
+from ser_lightning.evaluation.summary import unequal
 from ser_lightning.runs.folder import RunFolder
 from ser_lightning.sweeps.tree import at, has
 
@@ -17,6 +18,12 @@ def value(runs: Sequence[RunFolder], key: str) -> float:
     """
     found = [_one(run.read_result(), key) for run in runs]
     return sum(found) / len(found)
+
+
+def note(runs: Sequence[RunFolder]) -> str:
+    """What a mean over the folds `runs` has to be read with; mostly nothing."""
+    recalls = [run.read_result()["validation"]["recall"] for run in runs]
+    return unequal({fold: [name for name in found if found[name] is not None] for fold, found in enumerate(recalls)})
 
 
 def _one(result: Mapping[str, Any], key: str) -> float:

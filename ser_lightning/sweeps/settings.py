@@ -11,6 +11,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from ser_lightning.config.components import hint
 from ser_lightning.config.overrides import parse, value
+from ser_lightning.config.places import expanded
 from ser_lightning.config.shapes import check_text
 from ser_lightning.errors import ConfigError
 from ser_lightning.sweeps.measure import check_unseen
@@ -94,6 +95,7 @@ def study_settings(written: Mapping[str, Any], words: Sequence[str], place: str)
         text = f"unknown setting{hint(key, known)}" if key in tree and key not in known else _first_line(error)
         raise ConfigError(f"{place}: study.{key}: {text}") from error
     merged |= {key: tree[key] for key in WHOLE if key in tree}
+    merged["storage"] = _file_expanded(merged["storage"])
     folds = merged["crossval"]
     found = StudySettings(**merged | {"crossval": None if folds is None else InnerFolds(**folds)})
     _check(found, place)
@@ -110,6 +112,12 @@ def _overridden(words: Sequence[str]) -> dict[str, Any]:
             raise ConfigError(f"`{one.key}` is set in the sweep file; on the command line there are {known}")
         found[key] = value(one.text, hints[key])
     return found
+
+
+def _file_expanded(url: str | None) -> str | None:
+    """SQLite's URL names a file, as other settings do; other URLs may hold a `$` or `~` of their own."""
+    scheme, slashes, path = (url or "").partition(":///")
+    return f"{scheme}{slashes}{expanded('study.storage', path)}" if scheme.startswith("sqlite") else url
 
 
 def _check(found: StudySettings, place: str) -> None:

@@ -74,7 +74,7 @@ def _show_leaders(study: Study, frozen: Frozen, standing: Standing) -> None:
         table.add_row(str(one.number), *map(figure, one.values), count, f"{one.minutes:.1f}", Text(one.run))
     answer(table)
     for one in leaders:
-        answer(f"trial {one.number}: {one.settings}")
+        answer(f"trial {one.number}: {one.settings}{one.note and f'; {one.note}'}")
 
 
 def _show_importances(study: Study) -> None:

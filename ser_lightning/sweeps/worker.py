@@ -15,12 +15,12 @@ from ser_lightning.runs.launcher import tail
 from ser_lightning.runs.lock import forget
 from ser_lightning.runs.slots import Job, Slots, slots_for
 from ser_lightning.sweeps.board import Board
-from ser_lightning.sweeps.claims import Claimed, Claims
+from ser_lightning.sweeps.claims import NOTE, Claimed, Claims
 from ser_lightning.sweeps.following import Following, follow
 from ser_lightning.sweeps.frozen import Frozen
 from ser_lightning.sweeps.limits import resident
 from ser_lightning.sweeps.outage import meanwhile
-from ser_lightning.sweeps.result import value
+from ser_lightning.sweeps.result import note, value
 from ser_lightning.sweeps.retention import forget_state
 from ser_lightning.sweeps.study import TRIALS
 from ser_lightning.sweeps.track import Tracker
@@ -204,6 +204,8 @@ class Worker:
                 if key not in (PARAMETERS, *begun.claimed.trial.constraints):
                     begun.claimed.trial.set_constraint(key, value(begun.runs, key) - most)
             values = [value(begun.runs, key) for key in self.frozen.study.objectives]
+            if said := note(begun.runs):
+                begun.claimed.trial.set_user_attr(NOTE, said)
         except UserError as error:
             return self._tell(begun.claimed, TrialState.FAIL, str(error), runs=begun.runs)
         self.claims.finish(begun.claimed, TrialState.COMPLETE, values)

@@ -9,9 +9,12 @@ import pytest
 from optuna.trial import TrialState
 
 from ser_lightning.errors import ConfigError, UserError
-from ser_lightning.sweeps.claims import Claims
+from ser_lightning.files import write_json
+from ser_lightning.runs.folder import RunFolder
+from ser_lightning.sweeps.claims import NOTE, Claims
 from ser_lightning.sweeps.frozen import Frozen
 from ser_lightning.sweeps.importances import LEAST, STEADY, importances
+from ser_lightning.sweeps.result import note
 from ser_lightning.sweeps.study import StudyFolder, open_study
 from ser_lightning.sweeps.study_show import show_study
 from ser_lightning.sweeps.whereabouts import dashboard, where
@@ -75,6 +78,22 @@ def test_several_objectives_have_a_front(fill: Callable[..., Claims], show: Show
     text = show()
     assert "Pareto front" in text and [number for number, _ in leaders(text)] == [1, 0, 3]
     assert re.search(r"│\s*1 │\s*0\.7 │\s*5,000 │", text)
+
+
+def test_a_mean_over_folds_of_other_classes_says_so(fill: Callable[..., Claims], show: Show, tmp_path: Path) -> None:
+    recalls = [{"angry": 0.5, "calm": 1.0}, {"angry": 1.0, "calm": None}]
+    runs = [RunFolder(tmp_path / str(fold)) for fold in range(2)]
+    for run, recall in zip(runs, recalls, strict=True):
+        write_json(run.result, {"validation": {"recall": recall}})
+    said = "means over folds that hold different classes: fold 1 lacks calm"
+    assert note(runs) == said and not note(runs[:1]) and not note([runs[0], runs[0]])
+    claims = fill([[0.5]], trials=2)
+    claimed = claims.claim()
+    assert claimed
+    claimed.trial.set_user_attr(NOTE, note(runs))
+    claims.finish(claimed, TrialState.COMPLETE, [0.6])
+    first, second = re.findall(r"^trial \d: .*$", show(), re.MULTILINE)
+    assert first.endswith(said) and said not in second
 
 
 def test_failures_prunings_workers_and_what_to_type(folder: StudyFolder, small: Small, show: Show) -> None:

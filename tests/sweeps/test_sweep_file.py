@@ -255,6 +255,18 @@ def test_what_scores_trials_is_checked_against_the_result_of_each(stand: Path) -
     assert read(stand, study={"trials": 1}, start=twice).start == twice, "one trial: the points are the same"
 
 
+def test_the_file_of_a_database_is_a_place_like_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", "/home/someone")
+    monkeypatch.setenv("SCRATCH", "/scratch")
+
+    def storage(url: str) -> str | None:
+        return study_settings({"name": "s", "storage": url}, (), "here").storage
+
+    assert storage("sqlite:///~/s.db") == "sqlite:////home/someone/s.db"
+    assert storage("sqlite+pysqlite:///$SCRATCH/s.db?timeout=9") == "sqlite+pysqlite:////scratch/s.db?timeout=9"
+    assert storage("postgresql://me:$SCRATCH~@db/studies") == "postgresql://me:$SCRATCH~@db/studies"
+
+
 def test_a_missing_value_and_broken_yaml_are_told(stand: Path) -> None:
     with pytest.raises(ConfigError, match=r"missing value: give corpus.root=\.\.\."):
         read_sweep(written(stand))
