@@ -17,7 +17,7 @@ from ser_lightning.config.show import print_choices
 from ser_lightning.console import any_text, say, written
 from ser_lightning.errors import ConfigError, StoppedError, UserError, in_words
 from ser_lightning.loading import only_modules_made, torchmetrics_alone
-from ser_lightning.signals import stopping
+from ser_lightning.processes.signals import stopping
 
 
 @dataclass(frozen=True)
@@ -218,7 +218,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except UserError as error:
         say(f"ser: {error}", style="red")
         if isinstance(error, StoppedError):
-            load("ser_lightning.runs.scheduler:after_stop")(error)
+            load("ser_lightning.processes.scheduler:after_stop")(error)
         return error.exit_code
     except KeyboardInterrupt:
         say("ser: interrupted", style="red")
@@ -284,7 +284,7 @@ def _run(name: str, verb: Verb, options: argparse.Namespace, words: list[str]) -
         raise ConfigError(f"ser {name}: --conf {options.conf}: nothing is composed here; leave it out")
     if options.conf is not None:
         options.conf = expanded("--conf", options.conf)
-    load("ser_lightning.runs.scheduler:own_process")()
+    load("ser_lightning.processes.scheduler:own_process")()
     ignored = load("ser_lightning.tracking.environment:without_decided")()
     flags = {flag: getattr(options, flag) for flag in verb.flags}
     mode = None  # where the configuration is read later

@@ -9,9 +9,9 @@ import pytest
 
 from ser_lightning import waiting
 from ser_lightning.errors import UserError
+from ser_lightning.processes.meeting import READY, Meeting
+from ser_lightning.processes.scheduler import Allocation
 from ser_lightning.runs import meeting
-from ser_lightning.runs.meeting import READY, Meeting
-from ser_lightning.runs.scheduler import Allocation
 from ser_lightning.waiting import EVERY, Waiting, announced
 
 from .waiting import until
@@ -68,7 +68,7 @@ def test_a_call_that_blocks_is_announced(monkeypatch: pytest.MonkeyPatch) -> Non
 
 def naps(monkeypatch: pytest.MonkeyPatch, nap: Callable[[float], None]) -> None:
     """`nap` instead of sleeping, in the meeting alone."""
-    monkeypatch.setattr("ser_lightning.runs.meeting.time", SimpleNamespace(sleep=nap, time=time.time))
+    monkeypatch.setattr("ser_lightning.processes.meeting.time", SimpleNamespace(sleep=nap, time=time.time))
 
 
 def ranks() -> list[Allocation]:

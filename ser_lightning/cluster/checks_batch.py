@@ -18,14 +18,14 @@ from ser_lightning.corpora.utterance import Utterance
 from ser_lightning.data.splits import Part
 from ser_lightning.errors import UserError
 from ser_lightning.files import write_json
-from ser_lightning.runs.launcher import follow, start, without_scheduler
-from ser_lightning.runs.outcome import find_device
+from ser_lightning.processes.launcher import follow, start, without_scheduler
+from ser_lightning.processes.stopping import StopRequest
 from ser_lightning.runs.prepare import prepare
 from ser_lightning.runs.train import make_learner
+from ser_lightning.training.device import find_device
 from ser_lightning.training.history import read_history
 from ser_lightning.training.lightning_learner import LightningLearner
 from ser_lightning.training.memory import peak_memory
-from ser_lightning.training.stopping import StopRequest
 
 TIGHT = 0.8
 """Share of the memory above which a training may not fit after all."""

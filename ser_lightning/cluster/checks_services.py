@@ -12,7 +12,7 @@ from sqlalchemy import make_url
 from ser_lightning.cluster.checks import Finding, Work, nearest
 from ser_lightning.config.schema import Tracking
 from ser_lightning.errors import UserError
-from ser_lightning.runs.lock import TakenError, owned
+from ser_lightning.processes.lock import TakenError, owned
 from ser_lightning.sweeps.frozen import Frozen
 from ser_lightning.sweeps.passwords import without_password
 from ser_lightning.sweeps.storage import open_storage

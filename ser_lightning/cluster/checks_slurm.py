@@ -10,7 +10,7 @@ from ser_lightning.cluster.jobs import KINDS
 from ser_lightning.cluster.settings import Slurm
 from ser_lightning.cluster.submit import sbatch
 from ser_lightning.errors import UserError
-from ser_lightning.runs.scheduler import scontrol
+from ser_lightning.processes.scheduler import scontrol
 
 SPARE = 30.0
 """Seconds for ending a step and what follows; W&B online has a minute more to finish."""

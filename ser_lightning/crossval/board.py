@@ -7,7 +7,7 @@ from rich.table import Table
 
 from ser_lightning.console import console, say
 from ser_lightning.crossval.folder import Fold
-from ser_lightning.runs.endings import FINISHED
+from ser_lightning.processes.endings import FINISHED
 from ser_lightning.runs.folder import RunFolder
 from ser_lightning.training.history import read_history
 

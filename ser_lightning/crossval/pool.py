@@ -12,7 +12,7 @@ from ser_lightning.evaluation.pooled import Pooled
 from ser_lightning.evaluation.predictions import Predictions
 from ser_lightning.evaluation.summary import CHOSEN, LAST, ON_TEST, best_epochs, selected_by, summarise
 from ser_lightning.files import write_json
-from ser_lightning.runs.endings import FINISHED
+from ser_lightning.processes.endings import FINISHED
 from ser_lightning.runs.folder import RunFolder
 
 

@@ -7,10 +7,10 @@ from ser_lightning.console import say
 from ser_lightning.crossval.board import RUNNING, Board
 from ser_lightning.crossval.folder import CrossvalFolder, Fold
 from ser_lightning.crossval.plan import Task
-from ser_lightning.runs.endings import FINISHED
+from ser_lightning.processes.endings import FINISHED
+from ser_lightning.processes.launcher import tail
+from ser_lightning.processes.slots import Job
 from ser_lightning.runs.folder import RunFolder
-from ser_lightning.runs.launcher import tail
-from ser_lightning.runs.slots import Job
 
 
 class Progress:

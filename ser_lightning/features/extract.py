@@ -12,7 +12,7 @@ from ser_lightning.features.extractor import Extractor
 from ser_lightning.features.filler import Filler, Task, handfuls
 from ser_lightning.features.parallel import in_parallel
 from ser_lightning.features.store import FeatureStore, segments
-from ser_lightning.signals import Stopped
+from ser_lightning.processes.signals import Stopped
 from ser_lightning.threads import threads
 
 SEGMENT_UTTERANCES = 256

@@ -18,7 +18,7 @@ from multiprocessing.process import BaseProcess
 
 from ser_lightning.errors import UserError
 from ser_lightning.features.filler import Filler, Task, handfuls
-from ser_lightning.signals import shielded, unshield
+from ser_lightning.processes.signals import shielded, unshield
 from ser_lightning.sockets import make_room
 
 PRELOADED = [

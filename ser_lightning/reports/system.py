@@ -10,9 +10,9 @@ from ser_lightning.errors import ConfigError, UserError
 from ser_lightning.evaluation.pooled import Pooled
 from ser_lightning.evaluation.predictions import Predictions
 from ser_lightning.files import read_csv, read_json
+from ser_lightning.processes.endings import FINISHED
 from ser_lightning.reports.settings import Places
 from ser_lightning.reports.whereabouts import runs_of
-from ser_lightning.runs.endings import FINISHED
 from ser_lightning.runs.folder import RunFolder
 
 Place = tuple[int, int]

@@ -18,8 +18,8 @@ from ser_lightning.data.proof import prove
 from ser_lightning.data.splits import fold_numbers
 from ser_lightning.errors import ConfigError, UserError, listed
 from ser_lightning.features.extractor import why_too_short
+from ser_lightning.processes.lock import owned
 from ser_lightning.runs.doubts import say_doubts, warn
-from ser_lightning.runs.lock import owned
 
 if TYPE_CHECKING:
     from ser_lightning.corpora.fetch import Source

@@ -7,17 +7,18 @@ from ser_lightning.data.splits import Assignment
 from ser_lightning.errors import UserError
 from ser_lightning.evaluation.predictions import Predictions
 from ser_lightning.files import read_json, write_json
+from ser_lightning.processes.lock import owned
+from ser_lightning.processes.scheduler import own_process
 from ser_lightning.runs.beside import forget_epochs, score_beside
 from ser_lightning.runs.folder import RunFolder
-from ser_lightning.runs.lock import owned
 from ser_lightning.runs.logs import logged_to
-from ser_lightning.runs.outcome import draw, find_device, recording_of, rows_of, wandb_config, wandb_identity
+from ser_lightning.runs.outcome import draw, recording_of, rows_of, wandb_config, wandb_identity
 from ser_lightning.runs.prepare import Prepared, prepare
-from ser_lightning.runs.scheduler import own_process
 from ser_lightning.runs.train import make_learner
 from ser_lightning.runs.vault import configuration_of, record
 from ser_lightning.tracking.tables import log_part
 from ser_lightning.tracking.wandb import tracked
+from ser_lightning.training.device import find_device
 from ser_lightning.training.history import last_epoch, read_history
 
 

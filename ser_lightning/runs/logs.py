@@ -1,23 +1,13 @@
 """run.log: what a training said, with times, the reason of its end last."""
 
 import logging
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-LIGHTNING = ("lightning.pytorch", "lightning.fabric")
+from ser_lightning.training.device import LIGHTNING, quieten
+
 LOGGERS = ("ser_lightning", *LIGHTNING, "py.warnings")
-
-
-def quieten() -> None:
-    """Keep Lightning's information out of the terminal; warnings stay, and run.log has all."""
-    warnings.filterwarnings("ignore", message=".*LeafSpec.*")  # Lightning's own use of torch
-    warnings.filterwarnings("ignore", message=".*`srun` command is available.*")  # it is no rank that srun should start
-    for name in LIGHTNING:
-        for handler in logging.getLogger(name).handlers:
-            if isinstance(handler, logging.StreamHandler) and not isinstance(handler, logging.FileHandler):
-                handler.setLevel(logging.WARNING)
 
 
 @contextmanager

@@ -12,9 +12,9 @@ from ser_lightning.config.schema import Config
 from ser_lightning.console import answer, say
 from ser_lightning.errors import ConfigError, UserError, in_words
 from ser_lightning.files import MEND
+from ser_lightning.processes.lock import owned, owner_of
 from ser_lightning.runs import summary
 from ser_lightning.runs.folder import RunFolder, runs_dir_of
-from ser_lightning.runs.lock import owned, owner_of
 from ser_lightning.runs.vault import PARTS
 from ser_lightning.training.history import best_epoch, read_history
 

@@ -5,54 +5,22 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import lightning as L
 import numpy as np
-import torch
-from lightning.fabric.plugins.environments.lightning import LightningEnvironment
 from numpy.typing import NDArray
 
-from ser_lightning.config.schema import Config, Training
+from ser_lightning.config.schema import Config
 from ser_lightning.data.splits import Assignment, Part
-from ser_lightning.errors import UserError
 from ser_lightning.evaluation.pictures import confusion_png
 from ser_lightning.evaluation.predictions import Predictions
 from ser_lightning.features.audio import read_audio
 from ser_lightning.features.extractor import extractor_key
 from ser_lightning.files import read_json
 from ser_lightning.runs.folder import RunFolder
-from ser_lightning.runs.logs import quieten
 from ser_lightning.runs.prepare import Prepared
 from ser_lightning.tracking.artifacts import Lineage
 from ser_lightning.tracking.private import ENVIRONMENT
 from ser_lightning.tracking.tables import Recording
 from ser_lightning.tracking.wandb import Identity, tags
-
-
-def find_device(training: Training) -> torch.device:
-    """The device that Lightning will train on.
-
-    Raises:
-        UserError: the accelerator that was named is not there, or can't do the precision.
-    """
-    quieten()
-    off = ("logger", "enable_checkpointing", "enable_progress_bar", "enable_model_summary")
-    quiet: dict[str, Any] = dict.fromkeys(off, False)
-    try:
-        trainer = L.Trainer(accelerator=training.accelerator, devices=1, plugins=[LightningEnvironment()], **quiet)
-    except Exception as error:
-        raise UserError(
-            f"training.accelerator={training.accelerator}: not available here ({error}); "
-            "training.accelerator=cpu runs everywhere"
-        ) from error
-    device = trainer.strategy.root_device
-    if device.type == "cuda" and training.devices > torch.cuda.device_count():
-        raise UserError(f"training.devices={training.devices}: there are {torch.cuda.device_count()} GPUs here")
-    if device.type == "mps" and training.devices > 1:
-        raise UserError("training.devices: ranks share no mps device; use training.devices=1 or accelerator=cpu")
-    if device.type == "cpu" and training.precision == "16-mixed":
-        # Lightning would go on in bfloat16 with a warning.
-        raise UserError("training.precision=16-mixed needs a GPU; on a CPU use bf16-mixed or 32")
-    return device
 
 
 def rows_of(prepared: Prepared, parts: Assignment, part: Part, logits: NDArray[np.float64]) -> Predictions:

@@ -10,12 +10,12 @@ import torch
 from ser_lightning.config.compose import bind
 from ser_lightning.config.schema import Config
 from ser_lightning.errors import StoppedError
+from ser_lightning.processes.launcher import follow, start, without_scheduler
+from ser_lightning.processes.meeting import OVER, READY, Meeting, free_port
+from ser_lightning.processes.scheduler import Allocation
+from ser_lightning.processes.signals import Stopped
+from ser_lightning.processes.stopping import StopRequest, on_signals
 from ser_lightning.runs.folder import RunFolder
-from ser_lightning.runs.launcher import follow, start, without_scheduler
-from ser_lightning.runs.meeting import OVER, READY, Meeting, free_port
-from ser_lightning.runs.scheduler import Allocation
-from ser_lightning.signals import Stopped
-from ser_lightning.training.stopping import StopRequest, on_signals
 
 
 def fit_in_ranks(config: Config, folder: Path, stop: StopRequest, meeting: Meeting | None = None) -> None:

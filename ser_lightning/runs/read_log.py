@@ -11,8 +11,8 @@ from pathlib import Path
 
 from ser_lightning.config.settings import names_and
 from ser_lightning.errors import ConfigError
+from ser_lightning.processes.launcher import BEGUN
 from ser_lightning.runs.folder import RunFolder, open_run
-from ser_lightning.runs.launcher import BEGUN
 from ser_lightning.runs.manage import state
 from ser_lightning.runs.settings import Logs
 

@@ -10,7 +10,7 @@ from rich.table import Table
 from ser_lightning.config.settings import names_and
 from ser_lightning.console import answer, say, track
 from ser_lightning.errors import UserError
-from ser_lightning.runs.lock import TakenError, owned, owner_of
+from ser_lightning.processes.lock import TakenError, owned, owner_of
 from ser_lightning.tracking.segments import FOLDERS, Segment, segments
 from ser_lightning.tracking.upload import upload
 

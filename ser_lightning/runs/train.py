@@ -18,15 +18,16 @@ from ser_lightning.errors import StoppedError
 from ser_lightning.evaluation.pictures import curves_png
 from ser_lightning.evaluation.predictions import Predictions
 from ser_lightning.files import write_json
+from ser_lightning.processes.lock import owned
+from ser_lightning.processes.meeting import Meeting
+from ser_lightning.processes.scheduler import array_delay, own_process, task_of
+from ser_lightning.processes.stopping import StopRequest
 from ser_lightning.runs.corpus import say_warnings
 from ser_lightning.runs.doubts import say_doubts
 from ser_lightning.runs.folder import RunFolder
-from ser_lightning.runs.lock import owned
 from ser_lightning.runs.logs import logged_to
-from ser_lightning.runs.meeting import Meeting
 from ser_lightning.runs.outcome import (
     draw,
-    find_device,
     lineage,
     recording_of,
     rows_of,
@@ -35,15 +36,14 @@ from ser_lightning.runs.outcome import (
 )
 from ser_lightning.runs.prepare import Prepared, prepare
 from ser_lightning.runs.ranks import fit_in_ranks, join
-from ser_lightning.runs.scheduler import array_delay, own_process, task_of
 from ser_lightning.threads import threads
 from ser_lightning.tracking.artifacts import log_lineage
 from ser_lightning.tracking.tables import log_part
 from ser_lightning.tracking.wandb import Logger, log_summary, tracked
+from ser_lightning.training.device import find_device
 from ser_lightning.training.history import last_epoch, read_history
 from ser_lightning.training.learner import Learner
 from ser_lightning.training.memory import peak_memory
-from ser_lightning.training.stopping import StopRequest
 
 
 def train(config: Config, stop: StopRequest | None = None) -> RunFolder:

@@ -5,9 +5,9 @@ from ser_lightning.crossval.plan import plan
 from ser_lightning.crossval.settings import Settings
 from ser_lightning.errors import ConfigError
 from ser_lightning.runs.corpus import say_warnings
-from ser_lightning.runs.outcome import find_device
 from ser_lightning.runs.prepare import prepare
 from ser_lightning.sweeps.frozen import Frozen
+from ser_lightning.training.device import find_device
 
 
 def check_base(frozen: Frozen) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from ser_lightning.config.compose import bind
-from ser_lightning.runs.lock import TakenError
+from ser_lightning.processes.lock import TakenError
 from ser_lightning.runs.train import train
 
 

@@ -11,11 +11,11 @@ from optuna.exceptions import UpdateFinishedTrialError
 from optuna.study import Study
 from optuna.trial import FrozenTrial, Trial, TrialState
 
+from ser_lightning.processes.identity import Identity
+from ser_lightning.processes.scheduler import allocation
 from ser_lightning.runs.folder import RunFolder
-from ser_lightning.runs.scheduler import allocation
 from ser_lightning.sweeps import heartbeat
 from ser_lightning.sweeps.heartbeat import Liveness
-from ser_lightning.sweeps.identity import Identity
 from ser_lightning.sweeps.outage import Outage
 from ser_lightning.sweeps.owners import Owner, Owners
 from ser_lightning.sweeps.retention import forget_state

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Literal
 
 from ser_lightning.files import write_json
-from ser_lightning.sweeps.identity import Identity
+from ser_lightning.processes.identity import Identity
 from ser_lightning.sweeps.owners import Owner, file_time
 
 Liveness = Literal["alive", "dead", "queued"]

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from ser_lightning.sweeps.identity import place
+from ser_lightning.processes.identity import place
 from ser_lightning.waiting import announced
 
 PAUSES = (0.001, 0.25)

@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from ser_lightning.files import write_json
-from ser_lightning.sweeps.identity import Identity
+from ser_lightning.processes.identity import Identity
 
 
 @dataclass(frozen=True)

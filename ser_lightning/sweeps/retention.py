@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from contextlib import suppress
 
+from ser_lightning.processes.lock import TakenError, forget, owned
 from ser_lightning.runs.folder import RunFolder
-from ser_lightning.runs.lock import TakenError, forget, owned
 
 
 def forget_state(run: RunFolder, dead: Sequence[str] = ()) -> None:

@@ -13,10 +13,10 @@ from rich.text import Text
 from ser_lightning.config.settings import names_and
 from ser_lightning.console import answer
 from ser_lightning.errors import ConfigError
+from ser_lightning.processes.identity import Identity
 from ser_lightning.sweeps.alive import liveness, workers
 from ser_lightning.sweeps.claims import LOG_END
 from ser_lightning.sweeps.frozen import Frozen
-from ser_lightning.sweeps.identity import Identity
 from ser_lightning.sweeps.importances import importances
 from ser_lightning.sweeps.leader_board import leader_board
 from ser_lightning.sweeps.owners import Owners

@@ -9,6 +9,7 @@ from optuna.study import Study
 from ser_lightning.config.settings import names_and, taken
 from ser_lightning.console import say
 from ser_lightning.errors import ConfigError
+from ser_lightning.processes.stopping import StopRequest
 from ser_lightning.sweeps.check_base import check_base
 from ser_lightning.sweeps.claims import Claims
 from ser_lightning.sweeps.first_folds import open_first_folds, settle
@@ -19,7 +20,6 @@ from ser_lightning.sweeps.sweep_file import read_sweep
 from ser_lightning.sweeps.track import Tracker
 from ser_lightning.sweeps.verbs import Begin, Join
 from ser_lightning.sweeps.worker import Worker
-from ser_lightning.training.stopping import StopRequest
 
 
 def sweep(words: Sequence[str], conf: str | None = None) -> StudyFolder:

@@ -9,8 +9,8 @@ from typing import Any
 from ser_lightning.config.schema import Tracking
 from ser_lightning.data.proof import Proof
 from ser_lightning.files import read_json, write_text
+from ser_lightning.processes.lock import TakenError, owned
 from ser_lightning.runs.folder import RunFolder
-from ser_lightning.runs.lock import TakenError, owned
 from ser_lightning.runs.outcome import wandb_config, wandb_identity
 from ser_lightning.tracking.wandb import Identity, Logger, tracked
 

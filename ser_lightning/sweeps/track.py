@@ -15,8 +15,8 @@ from optuna.trial import FrozenTrial
 
 from ser_lightning.config.schema import Tracking
 from ser_lightning.console import say
+from ser_lightning.processes.launcher import Child, start, without_scheduler
 from ser_lightning.runs.folder import RunFolder
-from ser_lightning.runs.launcher import Child, start, without_scheduler
 from ser_lightning.sweeps.claims import REASON, RUN
 from ser_lightning.sweeps.frozen import Frozen
 from ser_lightning.sweeps.standing import leading

@@ -9,23 +9,24 @@ from optuna.study import Study
 from optuna.trial import TrialState
 
 from ser_lightning.errors import StoppedError, UserError
-from ser_lightning.runs.endings import FAILED, FINISHED, MEMORY, STOPPED
+from ser_lightning.processes.endings import FAILED, FINISHED, MEMORY, STOPPED
+from ser_lightning.processes.launcher import tail
+from ser_lightning.processes.lock import forget
+from ser_lightning.processes.memory import resident
+from ser_lightning.processes.slots import Job, Slots, slots_for
+from ser_lightning.processes.stopping import StopRequest, on_signals
 from ser_lightning.runs.folder import RunFolder
-from ser_lightning.runs.launcher import tail
-from ser_lightning.runs.lock import forget
-from ser_lightning.runs.slots import Job, Slots, slots_for
 from ser_lightning.sweeps.board import Board
 from ser_lightning.sweeps.claims import NOTE, Claimed, Claims
 from ser_lightning.sweeps.following import Following, follow
 from ser_lightning.sweeps.frozen import Frozen
-from ser_lightning.sweeps.limits import resident
 from ser_lightning.sweeps.outage import meanwhile
 from ser_lightning.sweeps.result import note, value
 from ser_lightning.sweeps.retention import forget_state
 from ser_lightning.sweeps.study import TRIALS
 from ser_lightning.sweeps.track import Tracker
 from ser_lightning.sweeps.trial import PARAMETERS, Begun, OverBudgetError, Preparation
-from ser_lightning.training.stopping import StopRequest, on_signals
+from ser_lightning.training.device import find_device
 from ser_lightning.waiting import Waiting
 
 NAMED = 5
@@ -67,7 +68,8 @@ class Worker:
         self.waiting = Waiting()
         self.progressed = False
         """Whether an epoch of any trial has ended here."""
-        self.slots = Slots(slots_for(self.preparation.training, jobs), stop, self)
+        training = self.preparation.training
+        self.slots = Slots(slots_for(training, find_device(training), jobs), stop, self)
 
     def work(self) -> None:
         """Until every trial of the study has ended, whoever runs it.

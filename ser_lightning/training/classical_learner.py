@@ -24,9 +24,9 @@ from ser_lightning.files import read_json, write_json
 from ser_lightning.models.linear_svm import LinearSVM
 from ser_lightning.models.pairwise_svm import PairwiseSVM
 from ser_lightning.models.stream import StreamShape
+from ser_lightning.processes.stopping import StopRequest, on_signals
 from ser_lightning.training.inner_folds import Examples, choose_cost, folds_of
 from ser_lightning.training.learner import Facts
-from ser_lightning.training.stopping import StopRequest, on_signals
 
 FITS: Mapping[str, tuple[Part, ...]] = {"train": ("train",), "train_validation": ("train", "validation")}
 """The two fits by name, and the parts each is made of: only the first has not seen the validation part."""

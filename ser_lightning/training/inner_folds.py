@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from ser_lightning.console import track
 from ser_lightning.errors import StoppedError, UserError
 from ser_lightning.models.linear_svm import LinearSVM
-from ser_lightning.training.stopping import StopRequest
+from ser_lightning.processes.stopping import StopRequest
 
 MOST = 5
 """Inner folds where nobody asks for a number."""

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from ser_lightning.data.datamodule import SERData
 from ser_lightning.data.splits import Part
-from ser_lightning.training.stopping import StopRequest
+from ser_lightning.processes.stopping import StopRequest
 
 Facts = Mapping[str, Any]
 """What a learner says of itself for result.json: plain numbers, strings and containers."""

@@ -27,6 +27,7 @@ from ser_lightning.files import read_json, write_json
 from ser_lightning.models.lstm import adapt, has_bfloat16
 from ser_lightning.models.stream import StreamShape
 from ser_lightning.models.synchronise import synchronise
+from ser_lightning.processes.stopping import StopRequest, on_signals
 from ser_lightning.tracking.loggers import check_loggers, loggers
 from ser_lightning.training.checkpoints import (
     MONITOR,
@@ -45,7 +46,7 @@ from ser_lightning.training.module import SERModule
 from ser_lightning.training.optimisation import class_weights
 from ser_lightning.training.progress import progress
 from ser_lightning.training.same_weights import same_weights
-from ser_lightning.training.stopping import StopRequest, interrupts, on_signals
+from ser_lightning.training.stopping import Stopping, interrupts
 
 
 class LightningLearner:
@@ -183,7 +184,12 @@ class LightningLearner:
         training, ranks = self.config.training, data.ranks
         callbacks: list[L.Callback]
         limit = training.limit_train_batches
-        callbacks = [MakingUp(folder.parent), stop, History(folder.parent / "metrics.csv"), BestCheckpoint(folder)]
+        callbacks = [
+            MakingUp(folder.parent),
+            Stopping(stop),
+            History(folder.parent / "metrics.csv"),
+            BestCheckpoint(folder),
+        ]
         callbacks.append(progress())
         if training.patience is not None:
             callbacks.append(EarlyStopping(MONITOR, mode="max", patience=training.patience))

@@ -20,6 +20,7 @@ from ser_lightning.data.normalise import Normaliser
 from ser_lightning.errors import UserError
 from ser_lightning.evaluation.metrics import scores
 from ser_lightning.models.output import Output
+from ser_lightning.processes.endings import CODES, NOT_FINITE
 from ser_lightning.training.losses import Loss
 from ser_lightning.training.optimisation import optimizer, schedule
 
@@ -27,7 +28,7 @@ from ser_lightning.training.optimisation import optimizer, schedule
 class NonFiniteLossError(UserError):
     """The loss is NaN or infinite; the message names the batch's utterances."""
 
-    exit_code = 70
+    exit_code = CODES[NOT_FINITE]
 
 
 class SERModule(L.LightningModule):

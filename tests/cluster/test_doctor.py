@@ -20,10 +20,10 @@ from ser_lightning.cluster.doctor import examine, refuse
 from ser_lightning.cluster.settings import Slurm
 from ser_lightning.config.compose import compose
 from ser_lightning.errors import StoppedError, UserError
+from ser_lightning.processes.stopping import StopRequest
 from ser_lightning.runs.prepare import prepare
 from ser_lightning.runs.train import train
 from ser_lightning.sweeps.sweep import sweep
-from ser_lightning.training.stopping import StopRequest
 
 STEP = Step(device="cpu", resident=600 * 2**20, on_gpu=0, gpu=0, seconds=5.0, steps=10)
 SPACE = {"model.hidden_dim": [4, 32, 8], "training.batch_size": [16, 4], "training.learning_rate": [0.001, 0.1]}
@@ -167,7 +167,7 @@ def test_the_largest_trial_is_that_of_the_whole_grid(base: list[str], sweep_file
 
 def test_what_a_run_keeps_and_holds_is_what_its_checkpoints_weigh(tiny: list[str]) -> None:
     class InTheSecondEpoch(StopRequest):
-        def on_train_batch_start(self, trainer: Any, *_: Any) -> None:
+        def step_ends(self, trainer: Any) -> None:
             if trainer.current_epoch == 1:
                 self.request("a test", 143)
 

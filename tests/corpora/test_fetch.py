@@ -23,8 +23,8 @@ from ser_lightning.corpora.fetch import Source
 from ser_lightning.corpora.resuming import DownloadError
 from ser_lightning.corpora.unpack import BrokenArchiveError
 from ser_lightning.errors import ConfigError, UserError
+from ser_lightning.processes.lock import owned
 from ser_lightning.runs.corpus import fetch_corpus, scan_corpus
-from ser_lightning.runs.lock import owned
 
 Write = Callable[..., Path]
 Server = tuple[str, dict[str, Any]]

@@ -25,7 +25,7 @@ from ser_lightning.files import read_csv
 from ser_lightning.runs.folder import RunFolder
 
 from ..conftest import copied, words_of
-from ..processes import alive, with_descendants
+from ..proc import alive, with_descendants
 from ..waiting import until
 
 

@@ -20,13 +20,13 @@ from ser_lightning.data.datamodule import SERData
 from ser_lightning.data.proof import LeakError
 from ser_lightning.errors import UserError
 from ser_lightning.files import read_csv, write_csv
+from ser_lightning.processes.stopping import StopRequest
 from ser_lightning.runs.evaluate import evaluate
 from ser_lightning.runs.folder import RunFolder
 from ser_lightning.runs.prepare import Prepared
 from ser_lightning.runs.train import train
 from ser_lightning.training.learner import Facts
 from ser_lightning.training.lightning_learner import LightningLearner
-from ser_lightning.training.stopping import StopRequest
 
 LISTS = ["split=lists", "split.test=[s5]", "split.validation=[s4]"]
 

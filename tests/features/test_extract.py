@@ -20,7 +20,7 @@ from ser_lightning.features.extractor import Extractor, extractor_key
 from ser_lightning.features.log_mel import LogMel
 from ser_lightning.features.mfcc import MFCC
 from ser_lightning.features.store import FeatureStore
-from ser_lightning.signals import stopping
+from ser_lightning.processes.signals import stopping
 from ser_lightning.threads import threads
 
 Items = list[tuple[str, Path]]

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from ser_lightning.cli import main
+from ser_lightning.processes.lock import owned
 from ser_lightning.runs.folder import RunFolder
-from ser_lightning.runs.lock import owned
 from ser_lightning.runs.manage import state
 from ser_lightning.runs.vault import looks
 

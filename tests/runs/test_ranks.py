@@ -14,16 +14,16 @@ import torch
 from ser_lightning.config.compose import compose
 from ser_lightning.errors import StoppedError, UserError
 from ser_lightning.evaluation.predictions import Predictions
+from ser_lightning.processes.meeting import Meeting, free_port
+from ser_lightning.processes.scheduler import Allocation
+from ser_lightning.processes.signals import stopping
+from ser_lightning.processes.stopping import StopRequest
 from ser_lightning.runs.evaluate import evaluate
-from ser_lightning.runs.meeting import Meeting, free_port
 from ser_lightning.runs.ranks import environment, join
-from ser_lightning.runs.scheduler import Allocation
 from ser_lightning.runs.train import train
-from ser_lightning.signals import stopping
 from ser_lightning.training.history import read_history
-from ser_lightning.training.stopping import StopRequest
 
-from ..processes import alive, users, with_descendants
+from ..proc import alive, users, with_descendants
 from ..waiting import until
 
 
@@ -153,7 +153,7 @@ def test_of_a_steps_ranks_only_the_first_asks_for_the_job_to_be_requeued(
         raise StoppedError("SIGUSR1", 138)
 
     monkeypatch.setattr("ser_lightning.runs.ranks._fit", fit)
-    monkeypatch.setattr("ser_lightning.runs.meeting.time.sleep", lambda _: os.kill(os.getpid(), signal.SIGUSR1))
+    monkeypatch.setattr("ser_lightning.processes.meeting.time.sleep", lambda _: os.kill(os.getpid(), signal.SIGUSR1))
     first, second = (Allocation("7", "7", 0, "0", 2, 2, rank, 0, rank, "127.0.0.1") for rank in (0, 1))
     if begun:
         Meeting(str(tmp_path), first).call(tmp_path / "run")

@@ -14,12 +14,12 @@ import pytest
 from ser_lightning.config.compose import compose
 from ser_lightning.errors import ConfigError, StoppedError
 from ser_lightning.files import write_json
+from ser_lightning.processes.lock import owned
+from ser_lightning.processes.stopping import StopRequest
 from ser_lightning.runs.folder import RunFolder
-from ser_lightning.runs.lock import owned
 from ser_lightning.runs.read_log import lines, logs
 from ser_lightning.runs.settings import Logs
 from ser_lightning.runs.train import train
-from ser_lightning.training.stopping import StopRequest
 
 from ..waiting import until
 

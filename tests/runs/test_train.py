@@ -10,6 +10,7 @@ import sys
 import time
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -19,14 +20,14 @@ from ser_lightning.config.schema import Training
 from ser_lightning.errors import StoppedError, UserError
 from ser_lightning.evaluation.predictions import Predictions
 from ser_lightning.files import read_csv, write_csv
+from ser_lightning.processes.stopping import StopRequest
 from ser_lightning.runs.evaluate import evaluate
 from ser_lightning.runs.folder import RunFolder, open_run
-from ser_lightning.runs.outcome import find_device
 from ser_lightning.runs.train import train
 from ser_lightning.threads import threads
+from ser_lightning.training.device import find_device
 from ser_lightning.training.history import read_history
 from ser_lightning.training.module import NonFiniteLossError
-from ser_lightning.training.stopping import StopRequest
 
 from ..waiting import until
 
@@ -115,10 +116,9 @@ def test_changed_audio_or_labels_make_another_run(
 class StopAfter(StopRequest):
     """Asks for a stop in the middle of epoch 1."""
 
-    def on_train_batch_end(self, trainer: object = None, *_: object) -> None:
-        if trainer is not None and trainer.current_epoch == 1:  # type: ignore[attr-defined]
+    def step_ends(self, trainer: Any) -> None:
+        if trainer.current_epoch == 1:
             self.request("a test", 99)
-        super().on_train_batch_end(trainer)  # type: ignore[arg-type]
 
 
 def test_a_stopped_run_resumes_to_the_same_weights(tiny: list[str], tmp_path: Path) -> None:
@@ -144,11 +144,11 @@ def test_a_resumed_run_computes_with_the_threads_it_began_with(
     tiny: list[str], here: int, used: int, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """More would round otherwise; where there are fewer that is said."""
-    config, seen = compose(tiny).config, list[int]()
+    config, seen = compose(tiny).config, set[int]()
 
     class Look(StopRequest):
-        def on_train_start(self, *_: object) -> None:
-            seen.append(torch.get_num_threads())
+        def step_ends(self, trainer: Any) -> None:
+            seen.add(torch.get_num_threads())
 
     with threads(2), pytest.raises(StoppedError):
         train(config, StopAfter())
@@ -156,7 +156,7 @@ def test_a_resumed_run_computes_with_the_threads_it_began_with(
     with threads(here):
         train(config, Look())
         assert torch.get_num_threads() == here
-    assert seen == [used]
+    assert seen == {used}
     told = "began with 2 threads and goes on with 1" in " ".join(capsys.readouterr().err.split())
     assert told == (here < 2)
 
@@ -187,7 +187,9 @@ def test_a_living_owner_is_named(tiny: list[str]) -> None:
     config = compose(tiny).config
 
     class Meddler(StopRequest):
-        def on_train_start(self, *_: object) -> None:
+        asked = False
+
+        def step_ends(self, trainer: Any) -> None:
             with pytest.raises(UserError, match=f"process {os.getpid()} on .* is working on this run"):
                 train(config)
             self.asked = True
@@ -297,19 +299,18 @@ def test_a_run_that_was_moved_keeps_its_best_epoch(tiny: list[str], tmp_path: Pa
     class Spoil(StopAfter):
         """From epoch 2 on the weights are noise, so that an earlier epoch stays the best."""
 
-        def on_train_batch_end(self, trainer: object = None, *_: object) -> None:
-            if trainer is not None and trainer.current_epoch >= 2:  # type: ignore[attr-defined]
+        def step_ends(self, trainer: Any) -> None:
+            if trainer.current_epoch >= 2:
                 with torch.no_grad():
-                    for weight in trainer.lightning_module.model.parameters():  # type: ignore[attr-defined]
+                    for weight in trainer.lightning_module.model.parameters():
                         weight.zero_()
 
     words = [*tiny, "training.max_epochs=6", "training.learning_rate=0.02"]
 
     class StopInThird(StopRequest):
-        def on_train_batch_end(self, trainer: object = None, *_: object) -> None:
-            if trainer is not None and trainer.current_epoch == 2:  # type: ignore[attr-defined]
+        def step_ends(self, trainer: Any) -> None:
+            if trainer.current_epoch == 2:
                 self.request("a test", 99)
-            super().on_train_batch_end(trainer)  # type: ignore[arg-type]
 
     with pytest.raises(StoppedError):
         train(compose(words).config, StopInThird())

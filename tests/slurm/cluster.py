@@ -14,7 +14,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from ..processes import carriers, kill, spawn, users
+from ..proc import carriers, kill, spawn, users
 from ..waiting import LONGEST, until
 from . import hosts
 from .client import Client, RefusedError

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from ..processes import alive, carriers, users
+from ..proc import alive, carriers, users
 from ..waiting import until
 from . import hosts
 from .client import RefusedError

@@ -13,11 +13,11 @@ from optuna.distributions import FloatDistribution
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from ser_lightning.console import console
+from ser_lightning.processes.identity import Identity
 from ser_lightning.sweeps import board as module
 from ser_lightning.sweeps.board import Board, duration
 from ser_lightning.sweeps.claims import Claims
 from ser_lightning.sweeps.frozen import Frozen
-from ser_lightning.sweeps.identity import Identity
 from ser_lightning.sweeps.standing import Standing, leading
 from ser_lightning.sweeps.study import StudyFolder, open_study
 

@@ -19,10 +19,10 @@ import pytest
 from optuna.trial import TrialState
 
 from ser_lightning.errors import UserError
+from ser_lightning.processes.identity import Identity, place, process_start
 from ser_lightning.sweeps import heartbeat, owners
 from ser_lightning.sweeps.claims import Claims
 from ser_lightning.sweeps.frozen import Frozen
-from ser_lightning.sweeps.identity import Identity, place, process_start
 from ser_lightning.sweeps.study import StudyFolder, open_study
 
 from ..waiting import until

@@ -12,8 +12,8 @@ from optuna.trial import TrialState
 
 from ser_lightning.errors import UserError
 from ser_lightning.files import write_csv
+from ser_lightning.processes.slots import Job
 from ser_lightning.runs.folder import RunFolder
-from ser_lightning.runs.slots import Job
 from ser_lightning.sweeps.claims import Claimed
 from ser_lightning.sweeps.first_folds import settle
 from ser_lightning.sweeps.following import Following, follow

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from ser_lightning.processes.lock import TakenError, owned
 from ser_lightning.runs.folder import RunFolder
-from ser_lightning.runs.lock import TakenError, owned
 from ser_lightning.sweeps.retention import forget_state
 
 

@@ -9,17 +9,18 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from ser_lightning.cli import main
 from ser_lightning.config.compose import compose
+from ser_lightning.processes.scheduler import LONGEST_DELAY, array_delay
+from ser_lightning.processes.stopping import StopRequest
 from ser_lightning.runs.folder import RunFolder
-from ser_lightning.runs.scheduler import LONGEST_DELAY, array_delay
 from ser_lightning.runs.train import train
 from ser_lightning.tracking.opening import opened
 from ser_lightning.tracking.segments import logged_metrics, segments
-from ser_lightning.training.stopping import StopRequest
 
 from .recorder import KEY, STREAM, UPLOAD, Recorder
 
@@ -42,11 +43,10 @@ class Midway(StopRequest):
         super().__init__()
         self.call: Callable[[], object] | None = call
 
-    def on_train_batch_end(self, trainer: object = None, *_: object) -> None:
-        if trainer.current_epoch == 1 and self.call:  # type: ignore[attr-defined]
+    def step_ends(self, trainer: Any) -> None:
+        if trainer.current_epoch == 1 and self.call:
             self.call()
             self.call = None
-        super().on_train_batch_end(trainer)  # type: ignore[arg-type]
 
 
 def trained(words: list[str], call: Callable[[], object] = lambda: None) -> RunFolder:

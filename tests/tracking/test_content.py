@@ -22,6 +22,7 @@ from ser_lightning.config.schema import Tracking
 from ser_lightning.errors import StoppedError, UserError
 from ser_lightning.evaluation.predictions import Predictions
 from ser_lightning.files import read_csv
+from ser_lightning.processes.stopping import StopRequest
 from ser_lightning.runs.evaluate import evaluate
 from ser_lightning.runs.train import train
 from ser_lightning.tracking.segments import logged_metrics, segments
@@ -29,7 +30,6 @@ from ser_lightning.tracking.tables import utterance_rows
 from ser_lightning.tracking.upload import upload
 from ser_lightning.tracking.wandb import Identity, log_summary, tracked
 from ser_lightning.training.history import read_history
-from ser_lightning.training.stopping import StopRequest
 
 from .recorded import Run
 from .recorder import Recorder, _Handler
@@ -305,10 +305,9 @@ def test_what_is_told_of_the_machine_can_be_turned_off(
 
 
 class StopInTheSecondEpoch(StopRequest):
-    def on_train_batch_end(self, trainer: object = None, *_: object) -> None:
-        if trainer.current_epoch == 1:  # type: ignore[attr-defined]
+    def step_ends(self, trainer: Any) -> None:
+        if trainer.current_epoch == 1:
             self.request("a test", 99)
-        super().on_train_batch_end(trainer)  # type: ignore[arg-type]
 
 
 def test_other_loggers_have_every_epoch_once_also_after_a_resume(tiny: list[str]) -> None:

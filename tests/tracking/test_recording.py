@@ -16,12 +16,12 @@ from ser_lightning.config.compose import compose
 from ser_lightning.config.schema import Tracking
 from ser_lightning.errors import StoppedError
 from ser_lightning.files import write_csv
+from ser_lightning.processes.stopping import StopRequest
 from ser_lightning.runs.evaluate import evaluate
 from ser_lightning.runs.train import train
 from ser_lightning.tracking.wandb import Identity, tracked
 from ser_lightning.training.history import read_history
 from ser_lightning.training.making_up import MakingUp
-from ser_lightning.training.stopping import StopRequest
 
 from .recorder import KEY, STREAM, TELEMETRY, UPLOAD, Recorder
 
@@ -117,10 +117,9 @@ def test_what_it_does_not_know_is_kept() -> None:
 
 
 class StopInTheSecondEpoch(StopRequest):
-    def on_train_batch_end(self, trainer: object = None, *_: object) -> None:
-        if trainer.current_epoch == 1:  # type: ignore[attr-defined]
+    def step_ends(self, trainer: Any) -> None:
+        if trainer.current_epoch == 1:
             self.request("a test", 99)
-        super().on_train_batch_end(trainer)  # type: ignore[arg-type]
 
 
 def test_a_training_that_was_stopped_and_resumed_is_one_run_without_gaps(recorder: Recorder, tiny: list[str]) -> None:

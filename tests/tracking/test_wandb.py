@@ -12,11 +12,11 @@ import pytest
 from ser_lightning.config.compose import compose
 from ser_lightning.config.schema import Tracking
 from ser_lightning.errors import StoppedError
+from ser_lightning.processes.stopping import StopRequest
 from ser_lightning.runs.evaluate import evaluate
 from ser_lightning.runs.folder import RunFolder
 from ser_lightning.runs.train import train
 from ser_lightning.tracking.wandb import Identity, tracked
-from ser_lightning.training.stopping import StopRequest
 
 
 @pytest.fixture
@@ -66,9 +66,8 @@ def test_what_an_engineer_filters_by_is_there(words: list[str]) -> None:
 
 
 class StopAtOnce(StopRequest):
-    def on_train_batch_end(self, trainer: object = None, *_: object) -> None:
+    def step_ends(self, trainer: Any) -> None:
         self.request("a test", 99)
-        super().on_train_batch_end(trainer)  # type: ignore[arg-type]
 
 
 def test_the_id_is_kept_over_a_resume_and_an_evaluation_and_new_after_a_removal(words: list[str]) -> None:

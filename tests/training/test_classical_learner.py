@@ -23,13 +23,13 @@ from ser_lightning.data.ragged import Ragged, Resident
 from ser_lightning.data.splits import Part
 from ser_lightning.errors import StoppedError, UserError
 from ser_lightning.models.stream import StreamShape
+from ser_lightning.processes.stopping import StopRequest
 from ser_lightning.runs.evaluate import evaluate
 from ser_lightning.runs.prepare import prepare
 from ser_lightning.runs.train import train
 from ser_lightning.sweeps.measure import measures
 from ser_lightning.sweeps.tree import leaves
 from ser_lightning.training.classical_learner import ClassicalLearner
-from ser_lightning.training.stopping import StopRequest
 
 DIM, CLASSES = 5, ["a", "b", "c"]
 SHAPES = {"functionals": StreamShape(DIM, float("inf"), None)}

@@ -12,7 +12,8 @@ import torch
 from lightning.pytorch.demos.boring_classes import BoringModel
 
 from ser_lightning.errors import StoppedError
-from ser_lightning.training.stopping import StopRequest, interrupts, on_signals
+from ser_lightning.processes.stopping import StopRequest, on_signals
+from ser_lightning.training.stopping import Stopping, interrupts
 
 ALONE: Any = SimpleNamespace(world_size=1)
 
@@ -21,10 +22,10 @@ ALONE: Any = SimpleNamespace(world_size=1)
 def test_a_signal_is_honoured_at_the_end_of_the_step(number: int, code: int) -> None:
     stop = StopRequest()
     with on_signals(stop):
-        stop.on_train_batch_end(ALONE)
+        Stopping(stop).on_train_batch_end(ALONE)
         os.kill(os.getpid(), number)
         with pytest.raises(StoppedError, match=signal.Signals(number).name) as caught:
-            stop.on_train_batch_end(ALONE)
+            Stopping(stop).on_train_batch_end(ALONE)
     assert caught.value.exit_code == code
 
 
@@ -50,7 +51,7 @@ def test_a_rank_stops_when_another_was_asked_with_what_that_one_was_asked() -> N
     strategy = SimpleNamespace(root_device="cpu", reduce=lambda own, reduce_op: torch.maximum(own, torch.tensor(138)))
     together: Any = SimpleNamespace(world_size=2, strategy=strategy)
     with pytest.raises(StoppedError, match="another rank") as caught:
-        StopRequest().on_train_batch_end(together)
+        Stopping(StopRequest()).on_train_batch_end(together)
     assert caught.value.exit_code == 138
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from ser_lightning.errors import UserError
-from ser_lightning.runs.scheduler import allocation
+from ser_lightning.processes.scheduler import allocation
 
 
 class TakenError(UserError):

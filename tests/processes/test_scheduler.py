@@ -11,8 +11,8 @@ import pytest
 
 from ser_lightning.config.schema import Training
 from ser_lightning.errors import StoppedError, UserError
-from ser_lightning.runs.launcher import without_scheduler
-from ser_lightning.runs.scheduler import LAST, POLL, RANKS, after_stop, allocation, own_process, task_of
+from ser_lightning.processes.launcher import without_scheduler
+from ser_lightning.processes.scheduler import LAST, POLL, RANKS, after_stop, allocation, own_process, task_of
 
 JOB = {"SLURM_JOB_ID": "71", "SLURMD_NODENAME": "n2"}
 STEP = JOB | {
@@ -156,7 +156,7 @@ def test_a_job_is_requeued_after_its_warning_only_and_while_it_gets_on(
     asked: str,
 ) -> None:
     waits: list[float] = []
-    monkeypatch.setattr("ser_lightning.runs.scheduler.time.sleep", waits.append)
+    monkeypatch.setattr("ser_lightning.processes.scheduler.time.sleep", waits.append)
     noted = scontrol("JobState=COMPLETING PreemptTime=None", 0)
     job(variables)
     after_stop(error)
@@ -209,7 +209,7 @@ def test_a_job_in_its_grace_time_waits_to_be_taken(
         if len(waits) == 3:
             scontrol("JobState=COMPLETING PreemptTime=2026-11-22T10:00:00", 0)
 
-    monkeypatch.setattr("ser_lightning.runs.scheduler.time.sleep", sleep)
+    monkeypatch.setattr("ser_lightning.processes.scheduler.time.sleep", sleep)
     after_stop(stopped(signal.SIGTERM))
     assert len(waits) == 3
     assert len(noted.read_text().splitlines()) == 5

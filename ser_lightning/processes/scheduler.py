@@ -13,7 +13,7 @@ from functools import cache
 from ser_lightning.config.schema import Training
 from ser_lightning.console import say
 from ser_lightning.errors import StoppedError, UserError
-from ser_lightning.signals import deaf
+from ser_lightning.processes.signals import deaf
 
 RANKS = (
     "SLURM_PROCID",

@@ -12,11 +12,11 @@ from pathlib import Path
 import pytest
 
 from ser_lightning.errors import UserError
-from ser_lightning.runs.lock import TakenError, forget, owned
-from ser_lightning.runs.scheduler import Allocation
+from ser_lightning.processes.lock import TakenError, forget, owned
+from ser_lightning.processes.scheduler import Allocation
 
 HOLD = (
-    "import sys; from pathlib import Path; from ser_lightning.runs.lock import owned\n"
+    "import sys; from pathlib import Path; from ser_lightning.processes.lock import owned\n"
     "with owned(Path(sys.argv[1])): print('mine', flush=True); sys.stdin.read()"
 )
 
@@ -64,7 +64,7 @@ def test_a_job_that_was_started_again_on_another_host_takes_its_own_lock_over(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, owner: dict[str, object], free: bool
 ) -> None:
     here = Allocation("7", "7", 1, "0", 1, 1, 0, 0, 0, "n2")
-    monkeypatch.setattr("ser_lightning.runs.lock.allocation", lambda: here)
+    monkeypatch.setattr("ser_lightning.processes.lock.allocation", lambda: here)
     (tmp_path / "lock").write_text(json.dumps({"host": "n1", "pid": 1} | owner))
     with nullcontext() if free else pytest.raises(TakenError, match="process 1 on n1"), owned(tmp_path / "lock"):
         assert json.loads((tmp_path / "lock").read_text()).items() >= {"job": "7", "restarts": 1}.items()

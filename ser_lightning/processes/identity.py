@@ -9,7 +9,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Self
 
-from ser_lightning.runs.scheduler import allocation
+from ser_lightning.processes.scheduler import allocation
 
 DEAD_STATES = ("Z", "X")
 """States of /proc/PID/stat: a zombie does no work, though its number is still taken."""

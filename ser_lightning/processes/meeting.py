@@ -12,7 +12,7 @@ from typing import Any
 
 from ser_lightning.errors import UserError
 from ser_lightning.files import write_json
-from ser_lightning.runs.scheduler import Allocation
+from ser_lightning.processes.scheduler import Allocation
 from ser_lightning.waiting import Waiting
 
 BEAT, SILENCE = 30.0, 900.0

@@ -6,7 +6,7 @@ import signal
 import pytest
 
 from ser_lightning.errors import StoppedError, UserError
-from ser_lightning.signals import SCHEDULERS, stopping
+from ser_lightning.processes.signals import SCHEDULERS, stopping
 
 
 @pytest.mark.parametrize("number", SCHEDULERS)

@@ -30,7 +30,7 @@ class Stopped(BaseException):
 def stopping() -> Iterator[None]:
     """End what is inside in order on either of SCHEDULERS, as Ctrl-C does by KeyboardInterrupt.
 
-    Trainings, which can go on to the end of a step, have their own way (training/stopping.py). Outside the main
+    Trainings, which can go on to the end of a step, have their own way (stopping.py). Outside the main
     thread, where Python hands out no signals, nothing changes.
 
     Raises:

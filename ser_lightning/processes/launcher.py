@@ -20,11 +20,11 @@ from pathlib import Path
 from typing import Any
 
 from ser_lightning.errors import StoppedError, UserError
-from ser_lightning.runs.endings import code_of, reason
-from ser_lightning.runs.scheduler import LAUNCHERS, RANKS
-from ser_lightning.signals import SCHEDULERS, shielded, unshield
+from ser_lightning.processes.endings import code_of, reason
+from ser_lightning.processes.scheduler import LAUNCHERS, RANKS
+from ser_lightning.processes.signals import SCHEDULERS, shielded, unshield
+from ser_lightning.processes.stopping import StopRequest
 from ser_lightning.sockets import make_room
-from ser_lightning.training.stopping import StopRequest
 
 PRELOADED = ["ser_lightning.runs.train"]
 GRACE = 10.0

@@ -14,12 +14,11 @@ import torch
 
 from ser_lightning.config.schema import Training
 from ser_lightning.errors import UserError
-from ser_lightning.runs.endings import kernel_kills, reason
-from ser_lightning.runs.launcher import Child, start, without_scheduler
-from ser_lightning.runs.outcome import find_device
-from ser_lightning.runs.scheduler import one_host, own_process
-from ser_lightning.runs.shares import sharing, threads
-from ser_lightning.training.stopping import StopRequest
+from ser_lightning.processes.endings import kernel_kills, reason
+from ser_lightning.processes.launcher import Child, start, without_scheduler
+from ser_lightning.processes.scheduler import one_host
+from ser_lightning.processes.shares import sharing, threads
+from ser_lightning.processes.stopping import StopRequest
 
 PATIENCE = 30.0
 """Seconds that children have to stop at a step's end before they are killed; they resume from the last whole epoch."""
@@ -48,15 +47,14 @@ class Watch(Protocol):
         """Every half second at least."""
 
 
-def slots_for(training: Training, jobs: int | None) -> list[dict[str, str]]:
+def slots_for(training: Training, device: torch.device, jobs: int | None) -> list[dict[str, str]]:
     """The slots of trainings that are started here, `jobs` at a time; None for as many as the GPUs can hold, or one.
 
     Raises:
-        UserError: the device is not there, no job at all, or ranks on several nodes.
+        UserError: no job at all, or ranks on several nodes.
     """
     one_host(training)
-    own_process()
-    return environments(find_device(training), jobs, training.devices)
+    return environments(device, jobs, training.devices)
 
 
 def environments(device: torch.device, jobs: int | None, ranks: int) -> list[dict[str, str]]:

@@ -7,15 +7,14 @@ from pathlib import Path
 import torch
 
 from ser_lightning.errors import UserError
-from ser_lightning.signals import SCHEDULERS
-from ser_lightning.training.module import NonFiniteLossError
+from ser_lightning.processes.signals import SCHEDULERS
 
 FINISHED, STOPPED = "finished", "stopped"
 NOT_FINITE, MEMORY, GPU_MEMORY = "loss is not finite", "out of memory", "out of GPU memory"
 KILLED = "killed by SIGKILL (by someone, or by the kernel for lack of memory)"
 FAILED = "failed (exit code 1)"
 """Of any exception: its words are the end of the log."""
-CODES = {NOT_FINITE: NonFiniteLossError.exit_code, MEMORY: 71, GPU_MEMORY: 72}
+CODES = {NOT_FINITE: 70, MEMORY: 71, GPU_MEMORY: 72}
 """Exit codes of a child; apart from those of the shell (126 and on) and of this program (1, 2)."""
 SIGNALS = {one.value: one.name for one in signal.Signals}
 

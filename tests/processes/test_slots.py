@@ -10,12 +10,12 @@ import pytest
 import torch
 
 from ser_lightning.errors import UserError
+from ser_lightning.processes.endings import CODES, KILLED, code_of, reason
+from ser_lightning.processes.launcher import tail
+from ser_lightning.processes.slots import Job, Slots, environments
+from ser_lightning.processes.stopping import StopRequest
 from ser_lightning.runs import shares
-from ser_lightning.runs.endings import CODES, KILLED, code_of, reason
-from ser_lightning.runs.launcher import tail
-from ser_lightning.runs.slots import Job, Slots, environments
 from ser_lightning.training.module import NonFiniteLossError
-from ser_lightning.training.stopping import StopRequest
 
 DEAF = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('deaf', flush=True); time.sleep(60)"
 
@@ -44,7 +44,7 @@ def jobs(folder: Path, codes: dict[str, str]) -> list[Job]:
 @pytest.fixture
 def endless_patience(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nobody who was asked to stop is killed for taking long: what ends has ended otherwise."""
-    monkeypatch.setattr("ser_lightning.runs.slots.PATIENCE", math.inf)
+    monkeypatch.setattr("ser_lightning.processes.slots.PATIENCE", math.inf)
 
 
 def test_endings_are_told_apart_and_one_leaves_the_others(tmp_path: Path) -> None:
@@ -106,7 +106,7 @@ def test_one_is_asked_to_stop_and_jobs_may_come_later(tmp_path: Path) -> None:
 
 
 def test_one_that_does_not_stop_when_asked_is_killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ser_lightning.runs.slots.PATIENCE", 1.0)
+    monkeypatch.setattr("ser_lightning.processes.slots.PATIENCE", 1.0)
     (job,) = jobs(tmp_path, {"deaf": DEAF})
     seen = Seen()
     slots = Slots([dict(os.environ)], StopRequest(), seen)
