@@ -10,8 +10,7 @@ from sklearn.metrics import recall_score
 from ser_lightning.config.compose import compose
 from ser_lightning.data.splits import Part
 from ser_lightning.processes.stopping import StopRequest
-from ser_lightning.runs.prepare import prepare
-from ser_lightning.runs.train import make_learner
+from ser_lightning.runs.prepare import make_learner, prepare
 
 PARTS: tuple[Part, ...] = ("train", "validation", "test")
 

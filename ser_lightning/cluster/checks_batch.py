@@ -20,8 +20,7 @@ from ser_lightning.errors import UserError
 from ser_lightning.files import write_json
 from ser_lightning.processes.launcher import follow, start, without_scheduler
 from ser_lightning.processes.stopping import StopRequest
-from ser_lightning.runs.prepare import prepare
-from ser_lightning.runs.train import make_learner
+from ser_lightning.runs.prepare import make_learner, prepare
 from ser_lightning.training.device import find_device
 from ser_lightning.training.history import read_history
 from ser_lightning.training.lightning_learner import LightningLearner

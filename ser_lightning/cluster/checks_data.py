@@ -12,8 +12,7 @@ from ser_lightning.crossval.settings import Settings
 from ser_lightning.errors import ConfigError
 from ser_lightning.features.extractor import Extractor, extractor_key
 from ser_lightning.features.store import Reader
-from ser_lightning.runs.prepare import Prepared
-from ser_lightning.runs.train import make_learner
+from ser_lightning.runs.prepare import Prepared, make_learner
 from ser_lightning.sweeps.fold_pruning import check_folds
 from ser_lightning.sweeps.parameters import Range
 

@@ -9,8 +9,7 @@ from dataclasses import replace
 from ser_lightning.cluster.checks import Finding, Work, nearest, size
 from ser_lightning.cluster.settings import Slurm
 from ser_lightning.config.schema import Config
-from ser_lightning.runs.prepare import Prepared
-from ser_lightning.runs.train import make_learner
+from ser_lightning.runs.prepare import Prepared, make_learner
 from ser_lightning.training.lightning_learner import LightningLearner
 
 FILES = 60

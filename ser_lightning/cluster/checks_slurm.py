@@ -7,8 +7,8 @@ from collections.abc import Iterator, Sequence
 from ser_lightning.cluster.checks import Finding, Work
 from ser_lightning.cluster.checks_batch import Step
 from ser_lightning.cluster.jobs import KINDS
+from ser_lightning.cluster.sbatch import sbatch
 from ser_lightning.cluster.settings import Slurm
-from ser_lightning.cluster.submit import sbatch
 from ser_lightning.errors import UserError
 from ser_lightning.processes.scheduler import scontrol
 

@@ -13,8 +13,7 @@ from ser_lightning.cluster.checks import Work
 from ser_lightning.cluster.checks_data import frames
 from ser_lightning.config.schema import Config
 from ser_lightning.data.batching import Batch
-from ser_lightning.runs.prepare import Prepared
-from ser_lightning.runs.train import make_learner
+from ser_lightning.runs.prepare import Prepared, make_learner
 from ser_lightning.sweeps.corners import corners
 from ser_lightning.sweeps.frozen import Frozen
 from ser_lightning.training.lightning_learner import LightningLearner

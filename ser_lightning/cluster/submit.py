@@ -1,19 +1,14 @@
 """`ser submit`: the same verbs as on a laptop, as batch jobs of SLURM."""
 
-import shutil
-import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
 from ser_lightning.cluster.jobs import KINDS, Jobs
-from ser_lightning.cluster.script import Script
+from ser_lightning.cluster.sbatch import sbatch
 from ser_lightning.cluster.settings import Slurm, slurm_settings
 from ser_lightning.config.components import hint
 from ser_lightning.console import say
 from ser_lightning.errors import ConfigError, UserError
-
-SECONDS = 60
-"""That sbatch has to answer."""
 
 
 def submit(words: Sequence[str], conf: str | None = None, dry_run: bool = False) -> list[str]:
@@ -61,28 +56,3 @@ def _submit(jobs: Jobs) -> list[str]:
     commands = [f"squeue -j {','.join(ids)}", *jobs.next]
     say(f"next: {', '.join(commands)}")
     return ids
-
-
-def sbatch(script: Script, *more: str) -> str:
-    """Hand a script to sbatch; returns the job's id.
-
-    Raises:
-        UserError: there is no sbatch here, it does not answer, or it refuses the script.
-    """
-    command = shutil.which("sbatch")
-    if command is None:
-        raise UserError("no sbatch on this machine: submit on one that has it, a login node; --dry-run shows all")
-    try:
-        done = subprocess.run(
-            [command, "--parsable", *more],
-            input=script.text,
-            env=script.environment,
-            capture_output=True,
-            text=True,
-            timeout=SECONDS,
-        )
-    except subprocess.TimeoutExpired as error:
-        raise UserError(f"sbatch did not answer in {SECONDS} s: see `squeue --me` before you submit again") from error
-    if done.returncode:
-        raise UserError(f"sbatch refuses: {done.stderr.strip()}")
-    return done.stdout.strip().partition(";")[0]

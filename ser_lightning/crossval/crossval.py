@@ -16,16 +16,16 @@ from ser_lightning.crossval.settings import Settings
 from ser_lightning.crossval.track import track
 from ser_lightning.errors import ConfigError, StoppedError
 from ser_lightning.processes.lock import owned
-from ser_lightning.processes.slots import Job, Slots, slots_for
+from ser_lightning.processes.slots import Job, Slots
 from ser_lightning.processes.stopping import StopRequest, on_signals
 from ser_lightning.runs.corpus import say_warnings
 from ser_lightning.runs.doubts import say_doubts
 from ser_lightning.runs.evaluate import evaluate
 from ser_lightning.runs.folder import RunFolder
 from ser_lightning.runs.logs import logged_to
-from ser_lightning.runs.prepare import prepare
-from ser_lightning.runs.train import make_learner, train
-from ser_lightning.training.device import find_device
+from ser_lightning.runs.prepare import make_learner, prepare
+from ser_lightning.runs.train import train
+from ser_lightning.training.device import slots_for
 
 __all__ = ["IncompleteError", "crossval"]
 
@@ -39,7 +39,7 @@ def crossval(config: Config, settings: Settings | None = None, stop: StopRequest
             cross-validation, or it was asked to stop.
     """
     settings = settings or Settings()
-    slots = [] if settings.gather else slots_for(config.training, find_device(config.training), settings.jobs)
+    slots = [] if settings.gather else slots_for(config.training, settings.jobs)
     chosen = plan(prepare(config), settings)
     folder = CrossvalFolder(Path(settings.crossval_dir) / chosen.id)
     if settings.only is not None:

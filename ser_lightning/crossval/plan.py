@@ -12,8 +12,7 @@ from ser_lightning.crossval.settings import Settings
 from ser_lightning.data.proof import LeakError, Proof
 from ser_lightning.data.splits import fold_numbers
 from ser_lightning.errors import UserError
-from ser_lightning.runs.prepare import Prepared
-from ser_lightning.runs.train import check_split
+from ser_lightning.runs.prepare import Prepared, check_split
 
 
 @dataclass(frozen=True)

@@ -12,11 +12,9 @@ from typing import Any, Protocol
 
 import torch
 
-from ser_lightning.config.schema import Training
 from ser_lightning.errors import UserError
 from ser_lightning.processes.endings import kernel_kills, reason
 from ser_lightning.processes.launcher import Child, start, without_scheduler
-from ser_lightning.processes.scheduler import one_host
 from ser_lightning.processes.shares import sharing, threads
 from ser_lightning.processes.stopping import StopRequest
 
@@ -45,16 +43,6 @@ class Watch(Protocol):
 
     def tick(self) -> None:
         """Every half second at least."""
-
-
-def slots_for(training: Training, device: torch.device, jobs: int | None) -> list[dict[str, str]]:
-    """The slots of trainings that are started here, `jobs` at a time; None for as many as the GPUs can hold, or one.
-
-    Raises:
-        UserError: no job at all, or ranks on several nodes.
-    """
-    one_host(training)
-    return environments(device, jobs, training.devices)
 
 
 def environments(device: torch.device, jobs: int | None, ranks: int) -> list[dict[str, str]]:

@@ -6,11 +6,10 @@ from ser_lightning.config.schema import Config
 from ser_lightning.crossval.plan import plan
 from ser_lightning.crossval.settings import Settings as Crossval
 from ser_lightning.errors import UserError
-from ser_lightning.processes.slots import slots_for
 from ser_lightning.reproduce.recipe import Protocol, Recipe
 from ser_lightning.reproduce.settings import Settings
 from ser_lightning.runs.prepare import prepare
-from ser_lightning.training.device import find_device
+from ser_lightning.training.device import slots_for
 
 
 def plan_ahead(chosen: Recipe, configs: Mapping[tuple[str, str], Config], settings: Settings) -> None:
@@ -22,7 +21,7 @@ def plan_ahead(chosen: Recipe, configs: Mapping[tuple[str, str], Config], settin
     protocols = {protocol.name: protocol for protocol in chosen.protocols}
     for (protocol, row), config in configs.items():
         try:
-            slots_for(config.training, find_device(config.training), settings.jobs)
+            slots_for(config.training, settings.jobs)
             plan(prepare(config), asked(protocols[protocol], settings))
         except UserError as error:
             raise UserError(f"{chosen.name}, protocol `{protocol}`, row `{row}`: {error}") from error

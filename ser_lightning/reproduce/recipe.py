@@ -47,6 +47,16 @@ class Recipe:
     rows: Sequence[Row]
 
 
+@dataclass(frozen=True)
+class Found:
+    """One row's cross-validation or fusion under one protocol; `result` is None where it failed, and `why` says why."""
+
+    protocol: Protocol
+    row: Row
+    result: dict[str, Any] | None
+    why: str = ""
+
+
 def recipe(name: str, folders: Sequence[Path]) -> Recipe:
     """Read a recipe, inheriting by `defaults` as groups do.
 

@@ -1,7 +1,6 @@
 """`ser reproduce NAME`: every row of a published table under its own protocol and an honest one."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,22 +15,12 @@ from ser_lightning.files import write_json, write_text
 from ser_lightning.reports.fuse import fuse
 from ser_lightning.reproduce.ahead import asked, plan_ahead
 from ser_lightning.reproduce.fixed import refuse_fixed
-from ser_lightning.reproduce.recipe import Protocol, Recipe, Row, recipe
+from ser_lightning.reproduce.recipe import Found, Protocol, Recipe, Row, recipe
 from ser_lightning.reproduce.settings import Settings
 from ser_lightning.reproduce.table import as_dict, markdown
 
 HALVES = "weights=[0.5,0.5]"
 """The paper averages the logits of two branches that share nothing: of two trainings, then."""
-
-
-@dataclass(frozen=True)
-class Found:
-    """One row's cross-validation or fusion under one protocol; `result` is None where it failed, and `why` says why."""
-
-    protocol: Protocol
-    row: Row
-    result: dict[str, Any] | None
-    why: str = ""
 
 
 def reproduce(words: list[str], conf: str | None = None) -> list[Found]:

@@ -1,12 +1,10 @@
 """The reproduced rows beside the published ones, as Markdown that also reads well in a terminal."""
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ser_lightning.evaluation.summary import CHOSEN, LAST, ON_TEST, selection
-
-if TYPE_CHECKING:
-    from ser_lightning.reproduce.reproduce import Found
+from ser_lightning.reproduce.recipe import Found
 
 NONE = "-"
 
@@ -20,7 +18,7 @@ FOOT = (
 )
 
 
-def markdown(found: Sequence["Found"]) -> str:
+def markdown(found: Sequence[Found]) -> str:
     """A table a protocol, with what its columns mean below."""
     parts = []
     for protocol in dict.fromkeys(one.protocol for one in found):
@@ -31,13 +29,13 @@ def markdown(found: Sequence["Found"]) -> str:
     return "\n".join([*parts, FOOT, ""])
 
 
-def _shared_labels(found: Sequence["Found"]) -> list[str]:
+def _shared_labels(found: Sequence[Found]) -> list[str]:
     """What all figures of a protocol have to be read with."""
     each = [one.result["labels"] for one in found if one.result]
     return [label for label in each[0] if all(label in labels for labels in each)] if each else []
 
 
-def _titles(found: Sequence["Found"]) -> list[str]:
+def _titles(found: Sequence[Found]) -> list[str]:
     """Rows' titles, with what only some of them have to be read with."""
     shared = _shared_labels(found)
     return [" - ".join([one.row.title, *_own(one.result, shared)]) for one in found]
@@ -53,7 +51,7 @@ def _own(result: Mapping[str, Any] | None, shared: Sequence[str]) -> list[str]:
     return labels + ([how] if (how := selection(result)) != CHOSEN else []) + epoch + folds
 
 
-def _with_published(found: Sequence["Found"]) -> str:
+def _with_published(found: Sequence[Found]) -> str:
     head = ("row", "last epoch, folds", "logged", "selected on test, folds", "logged", "published", CHOSEN + ", folds")
     rows = []
     for title, one in zip(_titles(found), found, strict=True):
@@ -70,7 +68,7 @@ def _with_published(found: Sequence["Found"]) -> str:
     return _table(head, rows)
 
 
-def _honest(found: Sequence["Found"]) -> str:
+def _honest(found: Sequence[Found]) -> str:
     head = ("row", f"{CHOSEN}, pooled WA", "pooled UA", "folds", "last epoch, folds")
     rows = []
     for title, one in zip(_titles(found), found, strict=True):
@@ -80,7 +78,7 @@ def _honest(found: Sequence["Found"]) -> str:
     return _table(head, rows)
 
 
-def _figures(one: "Found") -> Mapping[str, Any]:
+def _figures(one: Found) -> Mapping[str, Any]:
     return one.result["figures"] if one.result else {}
 
 
@@ -114,7 +112,7 @@ def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     )
 
 
-def as_dict(one: "Found") -> dict[str, Any]:
+def as_dict(one: Found) -> dict[str, Any]:
     """Plain containers: our figures as fractions, published and logged ones in percent (WA, UA)."""
     return {
         "protocol": one.protocol.name,

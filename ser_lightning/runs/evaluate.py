@@ -13,8 +13,7 @@ from ser_lightning.runs.beside import forget_epochs, score_beside
 from ser_lightning.runs.folder import RunFolder
 from ser_lightning.runs.logs import logged_to
 from ser_lightning.runs.outcome import draw, recording_of, rows_of, wandb_config, wandb_identity
-from ser_lightning.runs.prepare import Prepared, prepare
-from ser_lightning.runs.train import make_learner
+from ser_lightning.runs.prepare import Prepared, make_learner, prepare
 from ser_lightning.runs.vault import configuration_of, record
 from ser_lightning.tracking.tables import log_part
 from ser_lightning.tracking.wandb import tracked

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import torch
 
-from ser_lightning.config.components import build
+from ser_lightning.config.components import build, load, target
 from ser_lightning.config.identity import run_id
 from ser_lightning.config.schema import Config
 from ser_lightning.console import answer
@@ -26,6 +26,7 @@ from ser_lightning.features.scratch import copied, expanded
 from ser_lightning.features.store import FeatureStore, Reader
 from ser_lightning.models.stream import StreamShape
 from ser_lightning.runs.corpus import refuse_too_short, scan_corpus, streams
+from ser_lightning.training.learner import Learner
 
 
 @dataclass(frozen=True)
@@ -157,6 +158,19 @@ class Prepared:
 
 def prepare(config: Config) -> Prepared:
     return Prepared(config, scan_corpus(config))
+
+
+def make_learner(prepared: Prepared) -> Learner:
+    """The configuration's learner, untrained."""
+    learner = load(target("learner", prepared.config.training.learner))
+    return learner(prepared.config, prepared.shapes, prepared.corpus.classes)  # type: ignore[no-any-return]
+
+
+def check_split(prepared: Prepared, proof: Proof) -> None:
+    """Raises UserError: the configuration's learner can't be fitted on this split."""
+    learner = load(target("learner", prepared.config.training.learner))
+    if check := getattr(learner, "check_split", None):
+        check(prepared.config, proof)
 
 
 def fill_features(config: Config) -> Mapping[str, int]:

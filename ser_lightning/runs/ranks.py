@@ -1,21 +1,24 @@
 """A training shared by several processes: the ranks of one process group."""
 
+import os
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import torch
 
-from ser_lightning.config.compose import bind
 from ser_lightning.config.schema import Config
 from ser_lightning.errors import StoppedError
 from ser_lightning.processes.launcher import follow, start, without_scheduler
 from ser_lightning.processes.meeting import OVER, READY, Meeting, free_port
-from ser_lightning.processes.scheduler import Allocation
+from ser_lightning.processes.scheduler import Allocation, array_delay
 from ser_lightning.processes.signals import Stopped
 from ser_lightning.processes.stopping import StopRequest, on_signals
 from ser_lightning.runs.folder import RunFolder
+from ser_lightning.runs.outcome import wandb_config, wandb_identity
+from ser_lightning.runs.prepare import make_learner, prepare
+from ser_lightning.tracking.wandb import tracked
+from ser_lightning.training.device import find_device
 
 
 def fit_in_ranks(config: Config, folder: Path, stop: StopRequest, meeting: Meeting | None = None) -> None:
@@ -69,17 +72,28 @@ def _of_step(config: Config, here: Allocation, address: str, port: int) -> dict[
 
 def _fit(config: Config, folder: Path, stop: StopRequest, environments: Mapping[int, dict[str, str]]) -> None:
     threads = max(1, torch.get_num_threads() // len(environments))
-    tree = asdict(config)
     with on_signals(stop):
         children = [
-            start(f"rank {rank}", _fit_rank, (tree, str(folder)), environment, threads,
+            start(f"rank {rank}", _fit_rank, (str(folder),), environment, threads,
                   folder / "logs" / f"rank{rank}.log")
             for rank, environment in environments.items()
         ]  # fmt: skip
         follow(children, stop)
 
 
-def _fit_rank(tree: dict[str, Any], folder: str) -> None:
-    from ser_lightning.runs.train import fit_rank
-
-    fit_rank(bind(tree, f"{folder}/config.yaml"), RunFolder(Path(folder)))
+def _fit_rank(folder: str) -> None:
+    """One process's share of a training whose run was begun by its parent; the first rank tracks and saves."""
+    run = RunFolder(Path(folder))
+    config = run.read_config()
+    rank, local = int(os.environ["RANK"]), int(os.environ["LOCAL_RANK"])
+    prepared = prepare(config)
+    parts, proof = prepared.split()
+    learner = make_learner(prepared)
+    device = find_device(config.training)
+    mine = torch.device(device.type, local) if device.type == "cuda" else device
+    data = prepared.data(parts, ("train", "validation"), learner.streams, mine)
+    data.shard(rank, config.training.ranks)
+    tracking = config.tracking if rank == 0 else replace(config.tracking, mode="off")
+    identity = wandb_identity(config, run, proof.labels)
+    with tracked(tracking, identity, wandb_config(config, run), run.path, array_delay()) as logger:
+        learner.fit(data, run.checkpoints, logger, StopRequest())

@@ -1,15 +1,12 @@
 """`ser train`: from a configuration to a finished run folder."""
 
-import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
-from dataclasses import replace
 from typing import Any
 
 import torch
 
-from ser_lightning.config.components import load, target
 from ser_lightning.config.identity import RESULT_VERSION
 from ser_lightning.config.schema import Config
 from ser_lightning.console import console, say
@@ -34,7 +31,7 @@ from ser_lightning.runs.outcome import (
     wandb_config,
     wandb_identity,
 )
-from ser_lightning.runs.prepare import Prepared, prepare
+from ser_lightning.runs.prepare import Prepared, check_split, make_learner, prepare
 from ser_lightning.runs.ranks import fit_in_ranks, join
 from ser_lightning.threads import threads
 from ser_lightning.tracking.artifacts import log_lineage
@@ -143,35 +140,6 @@ def _tell(
     others = {"last", *learner.others(run.checkpoints)}
     kept = sorted(path for path in run.checkpoints.iterdir() if path.is_file() and path.stem not in others)
     log_lineage(logger, tracking, lineage(prepared, run, learner.streams, kept, facts))
-
-
-def fit_rank(config: Config, run: RunFolder) -> None:
-    """One process's share of a training whose run was begun by its parent; the first rank tracks and saves."""
-    rank, local = int(os.environ["RANK"]), int(os.environ["LOCAL_RANK"])
-    prepared = prepare(config)
-    parts, proof = prepared.split()
-    learner = make_learner(prepared)
-    device = find_device(config.training)
-    mine = torch.device(device.type, local) if device.type == "cuda" else device
-    data = prepared.data(parts, ("train", "validation"), learner.streams, mine)
-    data.shard(rank, config.training.ranks)
-    tracking = config.tracking if rank == 0 else replace(config.tracking, mode="off")
-    identity = wandb_identity(config, run, proof.labels)
-    with tracked(tracking, identity, wandb_config(config, run), run.path, array_delay()) as logger:
-        learner.fit(data, run.checkpoints, logger, StopRequest())
-
-
-def make_learner(prepared: Prepared) -> Learner:
-    """The configuration's learner, untrained."""
-    learner = load(target("learner", prepared.config.training.learner))
-    return learner(prepared.config, prepared.shapes, prepared.corpus.classes)  # type: ignore[no-any-return]
-
-
-def check_split(prepared: Prepared, proof: Proof) -> None:
-    """Raises UserError: the configuration's learner can't be fitted on this split."""
-    learner = load(target("learner", prepared.config.training.learner))
-    if check := getattr(learner, "check_split", None):
-        check(prepared.config, proof)
 
 
 def _result(prepared: Prepared, run: RunFolder, facts: dict[str, Any], proof: Proof) -> dict[str, Any]:

@@ -16,7 +16,6 @@ from ser_lightning.crossval.track import track
 from ser_lightning.errors import ConfigError, UserError
 from ser_lightning.files import write_json, write_text
 from ser_lightning.processes.lock import owned
-from ser_lightning.processes.slots import slots_for
 from ser_lightning.processes.stopping import StopRequest
 from ser_lightning.runs.logs import logged_to
 from ser_lightning.runs.prepare import Prepared, prepare
@@ -28,7 +27,7 @@ from ser_lightning.sweeps.standing import values_of
 from ser_lightning.sweeps.study import StudyFolder, open_study
 from ser_lightning.sweeps.verbs import Finalize
 from ser_lightning.sweeps.winner import check_ended, winner
-from ser_lightning.training.device import find_device
+from ser_lightning.training.device import slots_for
 
 
 def finalize(words: Sequence[str]) -> FinalFolder:
@@ -117,7 +116,7 @@ def _other(trial: FrozenTrial) -> UserError:
 
 def _train_and_test(chosen: Plan, final: FinalFolder, jobs: int | None) -> None:
     training = chosen.base.config.training
-    slots = slots_for(training, find_device(training), jobs)
+    slots = slots_for(training, jobs)
     with owned(final.lock), logged_to(final.log):
         if final.complete:
             say(f"{final.path.name} is final already")

@@ -14,8 +14,7 @@ from ser_lightning.errors import UserError
 from ser_lightning.processes.slots import Job
 from ser_lightning.runs.corpus import scan_corpus
 from ser_lightning.runs.folder import RunFolder
-from ser_lightning.runs.prepare import Prepared
-from ser_lightning.runs.train import make_learner
+from ser_lightning.runs.prepare import Prepared, make_learner
 from ser_lightning.sweeps.child import train_all
 from ser_lightning.sweeps.claims import Claimed
 from ser_lightning.sweeps.frozen import Frozen

@@ -13,7 +13,7 @@ from ser_lightning.processes.endings import FAILED, FINISHED, MEMORY, STOPPED
 from ser_lightning.processes.launcher import tail
 from ser_lightning.processes.lock import forget
 from ser_lightning.processes.memory import resident
-from ser_lightning.processes.slots import Job, Slots, slots_for
+from ser_lightning.processes.slots import Job, Slots
 from ser_lightning.processes.stopping import StopRequest, on_signals
 from ser_lightning.runs.folder import RunFolder
 from ser_lightning.sweeps.board import Board
@@ -26,7 +26,7 @@ from ser_lightning.sweeps.retention import forget_state
 from ser_lightning.sweeps.study import TRIALS
 from ser_lightning.sweeps.track import Tracker
 from ser_lightning.sweeps.trial import PARAMETERS, Begun, OverBudgetError, Preparation
-from ser_lightning.training.device import find_device
+from ser_lightning.training.device import slots_for
 from ser_lightning.waiting import Waiting
 
 NAMED = 5
@@ -69,7 +69,7 @@ class Worker:
         self.progressed = False
         """Whether an epoch of any trial has ended here."""
         training = self.preparation.training
-        self.slots = Slots(slots_for(training, find_device(training), jobs), stop, self)
+        self.slots = Slots(slots_for(training, jobs), stop, self)
 
     def work(self) -> None:
         """Until every trial of the study has ended, whoever runs it.

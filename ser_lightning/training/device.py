@@ -10,18 +10,18 @@ from lightning.fabric.plugins.environments.lightning import LightningEnvironment
 
 from ser_lightning.config.schema import Training
 from ser_lightning.errors import UserError
-from ser_lightning.processes.scheduler import own_process
+from ser_lightning.processes.scheduler import one_host, own_process
+from ser_lightning.processes.slots import environments
 
 LIGHTNING = ("lightning.pytorch", "lightning.fabric")
 
 
 def find_device(training: Training) -> torch.device:
-    """The device that Lightning will train on, in this process or in those that it starts.
+    """The device that Lightning will train on.
 
     Raises:
         UserError: the accelerator that was named is not there, or can't do the precision.
     """
-    own_process()  # Lightning reads what is left of other launchers
     quieten()
     off = ("logger", "enable_checkpointing", "enable_progress_bar", "enable_model_summary")
     quiet: dict[str, Any] = dict.fromkeys(off, False)
@@ -41,6 +41,17 @@ def find_device(training: Training) -> torch.device:
         # Lightning would go on in bfloat16 with a warning.
         raise UserError("training.precision=16-mixed needs a GPU; on a CPU use bf16-mixed or 32")
     return device
+
+
+def slots_for(training: Training, jobs: int | None) -> list[dict[str, str]]:
+    """The slots of trainings that are started here, `jobs` at a time; None for as many as the GPUs can hold, or one.
+
+    Raises:
+        UserError: the device is not there, no job at all, or ranks on several nodes.
+    """
+    one_host(training)
+    own_process()
+    return environments(find_device(training), jobs, training.devices)
 
 
 def quieten() -> None:
