@@ -279,7 +279,7 @@ def test_a_failure_after_the_training_does_not_train_again(tiny: list[str], monk
     def full(*_: object) -> None:
         raise OSError("No space left on device")
 
-    config = compose(tiny).config
+    config = compose([*tiny, "pictures=true"]).config
     with monkeypatch.context() as patched:
         patched.setattr("ser_lightning.runs.outcome.confusion_png", full)
         with pytest.raises(OSError, match="No space"):
@@ -357,7 +357,7 @@ def test_without_pictures_none_is_drawn_and_it_is_the_same_run(tiny: list[str]) 
     run = train(compose([*tiny, "pictures=false", "training.max_epochs=1"]).config)
     assert evaluate(run).read_result()["test"]
     assert not list(run.path.glob("*.png"))
-    assert train(compose([*tiny, "training.max_epochs=1"]).config).path == run.path
+    assert train(compose([*tiny, "pictures=true", "training.max_epochs=1"]).config).path == run.path
 
 
 def test_what_the_corpus_warns_of_is_said_in_a_line_a_kind(

@@ -18,6 +18,8 @@ stand = trials.stand
 
 WORKERS, MEMORY, LEAST = 4, 1500, 0.7
 MOOD = "model.mood"
+LONG = ("training.max_epochs=40", "training.patience=null")
+"""A second or so: a worker looks at a trial twice a second, and prunes none that is over by then."""
 SEGFAULT, NAN, HUNGRY, HANG_CHILD, *HANG_WORKERS = range(6)
 """Numbers of the trials that begin with a mood: the model's own, less one."""
 SWEEP: dict[str, Any] = {
@@ -34,7 +36,7 @@ SWEEP: dict[str, Any] = {
 
 def begin(stand: Any, count: int, moods: int, storage: str | None, workers: int, *words: str) -> None:
     start = [{MOOD: 1.0 + number} for number in range(moods)]
-    own = ["model.name=erratic", "model.dropout=0.0", f"model.notes={stand.folder}", *words]
+    own = ["model.name=erratic", "model.dropout=0.0", f"model.notes={stand.folder}", *LONG, *words]
     stand.write(SWEEP["space"], *own, study=SWEEP["study"] | {"trials": count}, start=start)
     where = [f"study.storage={storage}"] if storage else []
     stand.process("sweep", "s.yaml", *where)
