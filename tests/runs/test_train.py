@@ -5,8 +5,6 @@ import json
 import os
 import shutil
 import signal
-import subprocess
-import sys
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -29,6 +27,7 @@ from ser_lightning.training.module import NonFiniteLossError
 from ser_lightning.training.stopping import StopRequest
 
 from ..waiting import until
+from ..warm import Ser
 
 
 def weights(run: RunFolder) -> dict[str, torch.Tensor]:
@@ -165,7 +164,7 @@ def test_kill_9_in_an_epoch_and_again_gives_the_weights_of_an_uninterrupted_run(
     tiny: list[str], tmp_path: Path
 ) -> None:
     words = [*tiny, "training.max_epochs=60", "training.patience=null", "model.dropout=0.3"]
-    child = subprocess.Popen([sys.executable, "-m", "ser_lightning", "train", *words], stderr=subprocess.DEVNULL)
+    child = Ser(["train", *words], tmp_path / "said")
     folder = until(lambda: list((tmp_path / "runs").glob("*/checkpoints/last.ckpt")), "an epoch")[0].parents[1]
     os.kill(child.pid, signal.SIGKILL)
     child.wait()
@@ -337,17 +336,14 @@ def test_a_signal_ends_the_command_with_its_code_and_the_run_resumable(
     tiny: list[str], tmp_path: Path, number: int, times: int, code: int, words_said: str
 ) -> None:
     words = [*tiny, "training.max_epochs=4000", "training.patience=null"]
-    child = subprocess.Popen(
-        [sys.executable, "-m", "ser_lightning", "train", *words], stderr=subprocess.PIPE, text=True
-    )
+    child = Ser(["train", *words], tmp_path / "said")
     until(lambda: list((tmp_path / "runs").glob("*/checkpoints/last.ckpt")), "an epoch")
     for _ in range(times):  # the second comes at once, before the step has ended at which the first would be heard
         child.send_signal(number)
         time.sleep(0.001)
-    _, said = child.communicate()
-    assert child.returncode == code
-    assert words_said in said or times > 1, "where the step was faster than the second, the first was heard"
-    assert "Traceback" not in said
+    assert child.wait() == code
+    assert words_said in child.said or times > 1, "where the step was faster than the second, the first was heard"
+    assert "Traceback" not in child.said
     (run,) = (tmp_path / "runs").glob("table-*")
     assert (run / ".lock").read_text() == ""
     assert (run / "checkpoints" / "last.ckpt").exists()
