@@ -131,6 +131,7 @@ def words_of(corpus: Path, folder: Path) -> list[str]:
         "model.hidden_dim=8",
         "training.max_epochs=3",
         "training.batch_size=8",
+        "pictures=false",
         "tracking.mode=off",
         f"runs_dir={folder / 'runs'}",
         f"cache_dir={corpus.parent / 'cache'}",
@@ -145,11 +146,11 @@ def tiny(tiny_corpus: Path, tmp_path: Path) -> list[str]:
 
 @pytest.fixture(scope="session")
 def _trained(tiny_corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with `runs`, which hold the finished training of `tiny`."""
+    """A folder with `runs`, which hold the finished training of `tiny`, with its pictures."""
     from ser_lightning.runs.train import train  # which loads torch
 
     home = tmp_path_factory.mktemp("trained")
-    train(compose(words_of(tiny_corpus, home)).config)
+    train(compose([*words_of(tiny_corpus, home), "pictures=true"]).config)
     return home
 
 

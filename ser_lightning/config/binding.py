@@ -3,6 +3,7 @@
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import field, fields, make_dataclass
+from functools import cache
 from typing import Any, get_type_hints
 
 from omegaconf import OmegaConf, SCMode
@@ -31,9 +32,21 @@ def config_type(tree: Mapping[str, Any]) -> type:
         (section, _component(section, tree.get(section, {}), "name", NAMED)) for section in ("corpus", "split", "model")
     ]
     streams = [(name, _stream(name, settings)) for name, settings in _features(tree).items()]
+    return _type_of(tuple(parts), tuple(streams), _loss(tree))
+
+
+@cache
+def _type_of(parts: tuple[tuple[str, type], ...], streams: tuple[tuple[str, type], ...], loss: type) -> type:
     features = make_dataclass("Features", _factories(streams))
-    rows = [*parts, ("features", features), ("training", _training(tree))]
+    training = make_dataclass("Training", _factories([("loss", loss)]), bases=(Training,))
+    rows = [*parts, ("features", features), ("training", training)]
     return make_dataclass("Configuration", _factories(rows), bases=(_Fixed,))
+
+
+@cache
+def _defaults(kind: type) -> Any:
+    """What a configuration is merged over, which copies it: to make one takes as long as all the rest."""
+    return OmegaConf.structured(kind)
 
 
 def _factories(rows: Sequence[tuple[str, type]]) -> list[tuple[str, type, Any]]:
@@ -54,12 +67,11 @@ _Fixed = make_dataclass(
 )
 
 
-def _training(tree: Mapping[str, Any]) -> type:
+def _loss(tree: Mapping[str, Any]) -> type:
     training = tree.get("training")
     settings = training.get("loss", {}) if isinstance(training, dict) else {}
     check_loss(settings)
-    loss = _component("loss", {"name": Training().loss["name"]} | settings, "name", LOSS)
-    return make_dataclass("Training", _factories([("loss", loss)]), bases=(Training,))
+    return _component("loss", {"name": Training().loss["name"]} | settings, "name", LOSS)
 
 
 def _features(tree: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -97,7 +109,7 @@ def checked(kind: type, tree: Mapping[str, Any], origin: Mapping[str, str], comp
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error")
-            merged = OmegaConf.merge(OmegaConf.structured(kind), tree)
+            merged = OmegaConf.merge(_defaults(kind), tree)
             for key in missing_keys(tree):  # merging leaves a default in place of `???`
                 OmegaConf.update(merged, key, MISSING, merge=False)
             expand_merged(merged, place)

@@ -129,6 +129,7 @@ def _literal(node: ast.expr) -> Any:
     return ast.literal_eval(node)
 
 
+@cache
 def schema(path: str, common: tuple[Parameter, ...]) -> type:
     """A dataclass with the `common` parameters and those of `module:Class`, for strict merging."""
     rows = [(p.name, p.type, _field(p.default)) for p in (*common, *parameters(path))]

@@ -12,8 +12,7 @@ from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import expit, logit
-from scipy.stats import t as student
+from scipy.special import expit, logit, stdtrit
 
 from ser_lightning.errors import UserError
 from ser_lightning.evaluation.pooled import counts_by_speaker
@@ -131,5 +130,5 @@ def _interval(point: Floats, resampled: Floats, speakers: int, level: float) -> 
         return p, p
     # Resamples of S speakers show only (S - 1) / S of the variance of their mean.
     error = float(resampled.std()) * np.sqrt(speakers / (speakers - 1))
-    half = student.ppf((1 + level) / 2, speakers - 1) * error / (p * (1 - p))
+    half = stdtrit(speakers - 1, (1 + level) / 2) * error / (p * (1 - p))
     return float(expit(logit(p) - half)), float(expit(logit(p) + half))

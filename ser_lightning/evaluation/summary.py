@@ -76,9 +76,8 @@ def _no_probabilities(results: Iterable[Mapping[str, Any]]) -> str:
 
 
 def _unequal_classes(pooled: Pooled) -> str:
-    return unequal(
-        {fold: set(pooled.rows.rows(np.flatnonzero(pooled.folds == fold)).labels) for fold, _ in pooled.places}
-    )
+    rows = {fold: pooled.rows.rows(np.flatnonzero(pooled.folds == fold)) for fold, _ in pooled.places}
+    return unequal({fold: set(found.labels) for fold, found in rows.items()})
 
 
 def unequal(held: Mapping[int, Collection[str]]) -> str:
@@ -88,9 +87,8 @@ def unequal(held: Mapping[int, Collection[str]]) -> str:
         held: by number of the fold, the classes that are scored in it.
     """
     every = set[str]().union(*held.values())
-    lacks = [
-        f"fold {fold} lacks {', '.join(sorted(every - found))}" for fold, found in held.items() if set(found) != every
-    ]
+    lacking = {fold: sorted(every.difference(found)) for fold, found in held.items()}
+    lacks = [f"fold {fold} lacks {', '.join(names)}" for fold, names in lacking.items() if names]
     return f"means over folds that hold different classes: {'; '.join(lacks)}" if lacks else ""
 
 

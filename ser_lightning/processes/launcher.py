@@ -26,7 +26,7 @@ from ser_lightning.processes.signals import SCHEDULERS, shielded, unshield
 from ser_lightning.processes.stopping import StopRequest
 from ser_lightning.sockets import make_room
 
-PRELOADED = ["ser_lightning.runs.train"]
+PRELOADED = ["ser_lightning.runs.preloaded"]
 GRACE = 10.0
 """Seconds that children have to end by themselves, and again after SIGTERM, before SIGKILL."""
 BEGUN = "--- begun:"

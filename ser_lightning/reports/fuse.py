@@ -68,4 +68,4 @@ def _record(name: str, members: Sequence[System], found: Sequence[Fold], weights
     digest = digest_of(json.dumps(sorted(zip(map(configuration_of, configs), weights, strict=True))))
     for fold in found:
         for runs_dir in sorted({run.path.parent for run in fold.runs}):
-            record(fold.runs[0], runs_dir, name, digest, "fusion", labels_of(members))
+            record(fold.runs[0], configs[0], runs_dir, name, digest, "fusion", labels_of(members))

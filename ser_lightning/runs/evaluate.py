@@ -50,7 +50,7 @@ def _evaluate(run: RunFolder, config: Config) -> None:
     data = prepared.data(parts, ("test",), learner.streams, device)
     identity = wandb_identity(config, run, proof.labels)
     kind = "every epoch" if config.training.keep_epochs else "chosen on validation"
-    record(run, run.path.parent, run.id, configuration_of(config), kind, proof.labels)
+    record(run, config, run.path.parent, run.id, configuration_of(config), kind, proof.labels)
     found = rows_of(prepared, parts, "test", learner.predict(data, "test"))
     draw(config, run, found, "test", proof.labels)
     beside = score_beside(run, learner, data, found)

@@ -66,19 +66,22 @@ def digest_of(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
-def record(run: RunFolder, runs_dir: Path, name: str, configuration: str, kind: str, labels: Iterable[str]) -> None:
+def record(
+    run: RunFolder, config: Config, runs_dir: Path, name: str, configuration: str, kind: str, labels: Iterable[str]
+) -> None:
     """Say that the test part of `run` is about to be looked at.
 
     Before predicting: a look that fails half-way has still been one.
 
     Args:
-        run: whose split and configuration it is.
+        run: whose split it is.
+        config: the run's.
         runs_dir: the folder whose vault it is.
         name: what looks: the run itself, or a fusion.
     """
     rows = [row for row in read_csv(run.split) if row["part"] == "test"]
     digests = sorted(row["digest"] for row in rows)
-    config, part = run.read_config(), digest_of("\n".join(digests))
+    part = digest_of("\n".join(digests))
     write_text(runs_dir / PARTS / part, "".join(f"{digest}\n" for digest in digests))
     _append(
         runs_dir / FILE,

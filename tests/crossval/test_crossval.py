@@ -27,6 +27,7 @@ from ser_lightning.runs.folder import RunFolder
 from ..conftest import copied, words_of
 from ..proc import alive, with_descendants
 from ..waiting import until
+from ..warm import Ser
 
 
 def three_folds(tiny: list[str]) -> list[str]:
@@ -135,8 +136,8 @@ def test_a_removed_result_is_pooled_again_without_training(
 def test_kill_9_then_all_is_as_without(words: list[str], settings: Settings, tmp_path: Path) -> None:
     """Killed while folds run: started again, what had finished is not redone and the figures are the same."""
     long = [*words, "training.max_epochs=12", f"runs_dir={tmp_path / 'killed'}"]
-    command = [sys.executable, "-m", "ser_lightning", "crossval", *long, "jobs=2", f"crossval_dir={tmp_path / 'kcv'}"]
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    command = ["crossval", *long, "jobs=2", f"crossval_dir={tmp_path / 'kcv'}"]
+    process = Ser(command, tmp_path / "said")
     until(lambda: list((tmp_path / "killed").glob("*/result.json")), "a finished fold")
     family = with_descendants({process.pid})
     process.send_signal(signal.SIGKILL)
@@ -144,7 +145,7 @@ def test_kill_9_then_all_is_as_without(words: list[str], settings: Settings, tmp
     until(lambda: not family & alive().keys(), "an end of the folds that ran")
     done = {path: path.stat().st_mtime_ns for path in (tmp_path / "killed").glob("*/metrics.csv")}
     finished_runs = {path.parent for path in (tmp_path / "killed").glob("*/result.json")}
-    subprocess.run(command, check=True, capture_output=True)
+    assert Ser(command, tmp_path / "said").wait() == 0
     for path, stamp in done.items():
         if path.parent in finished_runs:
             assert path.stat().st_mtime_ns == stamp
@@ -198,13 +199,11 @@ def test_a_loss_that_is_not_finite_is_the_reason(words: list[str], settings: Set
 
 def test_ctrl_c_stops_the_folds_and_the_same_command_goes_on(words: list[str], tmp_path: Path) -> None:
     long = [*words, "training.max_epochs=400", "training.patience=null", f"crossval_dir={tmp_path / 'cv'}", "jobs=2"]
-    command = [sys.executable, "-m", "ser_lightning", "crossval", *long]
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True)
+    process = Ser(["crossval", *long], tmp_path / "said")
     until(lambda: len(list((tmp_path / "runs").glob("*/metrics.csv"))) == 2, "two folds")
     os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to parent and children alike
-    _, said = process.communicate()
-    assert process.returncode == 130, said
-    assert "stopped by SIGINT" in said
+    assert process.wait() == 130, process.said
+    assert "stopped by SIGINT" in process.said
     assert not list((tmp_path / "runs").glob("*/result.json"))
     assert list((tmp_path / "runs").glob("*/checkpoints/last.ckpt"))
 

@@ -278,7 +278,8 @@ def test_looks_by_other_configurations_are_counted(maker: Any, two: Comparison) 
     tested = sorted(path for path in runs.glob("*/split.csv"))
     for configuration in ("one", "two", "two"):
         for path in tested:
-            record(RunFolder(path.parent), runs, path.parent.name, configuration, "chosen on validation", [])
+            run = RunFolder(path.parent)
+            record(run, run.read_config(), runs, run.id, configuration, "chosen on validation", [])
     found = compare(["good", "poor", *maker.places])
     assert found.caveats == ["looks at these test recordings so far: by 2 configurations"]
 

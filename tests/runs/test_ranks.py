@@ -2,8 +2,6 @@
 
 import os
 import signal
-import subprocess
-import sys
 import threading
 from dataclasses import replace
 from pathlib import Path
@@ -25,6 +23,7 @@ from ser_lightning.training.history import read_history
 
 from ..proc import alive, users, with_descendants
 from ..waiting import until
+from ..warm import Ser
 
 
 def saved(runs: Path) -> list[Path]:
@@ -114,7 +113,7 @@ def test_a_rank_that_dies_ends_the_others_and_is_named(tiny: list[str]) -> None:
 
 def test_a_killed_parent_takes_its_ranks_along(tiny: list[str], tmp_path: Path) -> None:
     words = [*tiny, "training.devices=2", "training.max_epochs=4000", "training.patience=null"]
-    parent = subprocess.Popen([sys.executable, "-m", "ser_lightning", "train", *words], stderr=subprocess.DEVNULL)
+    parent = Ser(["train", *words], tmp_path / "said")
     until(lambda: saved(tmp_path / "runs"), "an epoch")
     family = with_descendants({parent.pid}) - {parent.pid}
     assert len(family) >= 3, "a server and two ranks"

@@ -5,8 +5,6 @@ import json
 import os
 import shutil
 import signal
-import subprocess
-import sys
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -30,6 +28,7 @@ from ser_lightning.training.history import read_history
 from ser_lightning.training.module import NonFiniteLossError
 
 from ..waiting import until
+from ..warm import Ser
 
 
 def weights(run: RunFolder) -> dict[str, torch.Tensor]:
@@ -165,7 +164,7 @@ def test_kill_9_in_an_epoch_and_again_gives_the_weights_of_an_uninterrupted_run(
     tiny: list[str], tmp_path: Path
 ) -> None:
     words = [*tiny, "training.max_epochs=60", "training.patience=null", "model.dropout=0.3"]
-    child = subprocess.Popen([sys.executable, "-m", "ser_lightning", "train", *words], stderr=subprocess.DEVNULL)
+    child = Ser(["train", *words], tmp_path / "said")
     folder = until(lambda: list((tmp_path / "runs").glob("*/checkpoints/last.ckpt")), "an epoch")[0].parents[1]
     os.kill(child.pid, signal.SIGKILL)
     child.wait()
@@ -281,7 +280,7 @@ def test_a_failure_after_the_training_does_not_train_again(tiny: list[str], monk
     def full(*_: object) -> None:
         raise OSError("No space left on device")
 
-    config = compose(tiny).config
+    config = compose([*tiny, "pictures=true"]).config
     with monkeypatch.context() as patched:
         patched.setattr("ser_lightning.runs.outcome.confusion_png", full)
         with pytest.raises(OSError, match="No space"):
@@ -338,17 +337,14 @@ def test_a_signal_ends_the_command_with_its_code_and_the_run_resumable(
     tiny: list[str], tmp_path: Path, number: int, times: int, code: int, words_said: str
 ) -> None:
     words = [*tiny, "training.max_epochs=4000", "training.patience=null"]
-    child = subprocess.Popen(
-        [sys.executable, "-m", "ser_lightning", "train", *words], stderr=subprocess.PIPE, text=True
-    )
+    child = Ser(["train", *words], tmp_path / "said")
     until(lambda: list((tmp_path / "runs").glob("*/checkpoints/last.ckpt")), "an epoch")
     for _ in range(times):  # the second comes at once, before the step has ended at which the first would be heard
         child.send_signal(number)
         time.sleep(0.001)
-    _, said = child.communicate()
-    assert child.returncode == code
-    assert words_said in said or times > 1, "where the step was faster than the second, the first was heard"
-    assert "Traceback" not in said
+    assert child.wait() == code
+    assert words_said in child.said or times > 1, "where the step was faster than the second, the first was heard"
+    assert "Traceback" not in child.said
     (run,) = (tmp_path / "runs").glob("table-*")
     assert (run / ".lock").read_text() == ""
     assert (run / "checkpoints" / "last.ckpt").exists()
@@ -358,7 +354,7 @@ def test_without_pictures_none_is_drawn_and_it_is_the_same_run(tiny: list[str]) 
     run = train(compose([*tiny, "pictures=false", "training.max_epochs=1"]).config)
     assert evaluate(run).read_result()["test"]
     assert not list(run.path.glob("*.png"))
-    assert train(compose([*tiny, "training.max_epochs=1"]).config).path == run.path
+    assert train(compose([*tiny, "pictures=true", "training.max_epochs=1"]).config).path == run.path
 
 
 def test_what_the_corpus_warns_of_is_said_in_a_line_a_kind(

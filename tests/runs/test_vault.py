@@ -34,7 +34,7 @@ def run(folder: Path, name: str, **speakers: list[str]) -> RunFolder:
 
 
 def look(made: RunFolder, configuration: str = "a") -> None:
-    record(made, made.path.parent, made.id, configuration, "chosen on validation", [])
+    record(made, made.read_config(), made.path.parent, made.id, configuration, "chosen on validation", [])
 
 
 def test_repeats_are_one_configuration_and_other_settings_another() -> None:

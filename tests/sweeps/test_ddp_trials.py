@@ -37,7 +37,7 @@ def test_two_ranks_are_one_trial_and_a_pruned_one_leaves_no_rank(stand: Any) -> 
     stand.write(space, *words, study={"trials": 2, "pruner": pruner}, start=start)
     process = stand.process("sweep", "s.yaml")
     seen = until(lambda: ranks_of(stand.folder), "two ranks at work")
-    assert process.wait(200) == 0, stand.said(process)
+    assert process.wait() == 0, process.said
     whole, pruned = stand.study().trials
     assert [(t.number, t.state.name) for t in (whole, pruned)] == [(0, "COMPLETE"), (1, "PRUNED")]
     assert [t.params[trials.RATE] for t in (whole, pruned)] == [0.01, 0.02]

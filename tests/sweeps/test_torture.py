@@ -18,6 +18,8 @@ stand = trials.stand
 
 WORKERS, MEMORY, LEAST = 4, 1500, 0.7
 MOOD = "model.mood"
+LONG = ("training.max_epochs=40", "training.patience=null")
+"""A second or so: a worker looks at a trial twice a second, and prunes none that is over by then."""
 SEGFAULT, NAN, HUNGRY, HANG_CHILD, *HANG_WORKERS = range(6)
 """Numbers of the trials that begin with a mood: the model's own, less one."""
 SWEEP: dict[str, Any] = {
@@ -34,11 +36,11 @@ SWEEP: dict[str, Any] = {
 
 def begin(stand: Any, count: int, moods: int, storage: str | None, workers: int, *words: str) -> None:
     start = [{MOOD: 1.0 + number} for number in range(moods)]
-    own = ["model.name=erratic", "model.dropout=0.0", f"model.notes={stand.folder}", *words]
+    own = ["model.name=erratic", "model.dropout=0.0", f"model.notes={stand.folder}", *LONG, *words]
     stand.write(SWEEP["space"], *own, study=SWEEP["study"] | {"trials": count}, start=start)
     where = [f"study.storage={storage}"] if storage else []
     stand.process("sweep", "s.yaml", *where)
-    until(lambda: "trials in all" in stand.said(stand.started[0]), "a study")
+    until(lambda: "trials in all" in stand.started[0].said, "a study")
     for _ in range(workers - 1):
         stand.process("worker", "s")
 
@@ -101,7 +103,7 @@ def test_trials_end_once_each_whatever_happens(
     for pid in orphans:
         until(lambda pid=pid: not trials.alive(pid), "an end of a child whose worker was killed")
     codes = [process.wait() for process in stand.started]
-    assert sorted(codes) == [-signal.SIGKILL] * 2 + [0] * (workers - 2), [stand.said(one) for one in stand.started]
+    assert sorted(codes) == [-signal.SIGKILL] * 2 + [0] * (workers - 2), [one.said for one in stand.started]
 
     found = stand.study().trials
     check(found, count, stand)
@@ -143,7 +145,7 @@ def test_two_hundred_trials_survive_random_kills(storage: str, stand: Any, reque
         for _ in range(WORKERS - sum(process.poll() is None for process in stand.started)):
             stand.process("worker", "s")
     for process in stand.started:
-        assert process.wait() in (0, -signal.SIGKILL), stand.said(process)
+        assert process.wait() in (0, -signal.SIGKILL), process.said
     found = stand.study().trials
     check(found, 200, stand)
     failed = [trial for trial in found if trial.state == TrialState.FAIL]

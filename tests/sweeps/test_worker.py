@@ -60,7 +60,7 @@ def test_a_model_above_the_budget_is_never_trained(stand: Any) -> None:
 def test_trials_with_the_same_values_are_one_run(stand: Any) -> None:
     stand.write(ONE, study={"trials": 4, "pruner": NONE})
     for process in [stand.process("sweep", "s.yaml", "jobs=2") for _ in range(2)]:
-        assert process.wait() == 0, stand.said(process)
+        assert process.wait() == 0, process.said
     study = stand.study()
     assert states(study) == ["COMPLETE"] * 4
     assert len({trial.user_attrs["run"] for trial in study.trials}) == 1
@@ -168,8 +168,8 @@ def test_what_ctrl_c_interrupts_goes_on_with_the_next_start(stand: Any) -> None:
     process = stand.process("sweep", "s.yaml")
     metrics = until(lambda: list(stand.folder.glob("runs/*/metrics.csv")), "an epoch")[0]
     process.send_signal(signal.SIGINT)
-    assert process.wait() == 130, stand.said(process)
-    assert "stopped by SIGINT" in stand.said(process)
+    assert process.wait() == 130, process.said
+    assert "stopped by SIGINT" in process.said
     (before,) = stand.study().trials
     assert before.state == TrialState.RUNNING
     rows = metrics.read_text().splitlines()

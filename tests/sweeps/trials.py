@@ -1,10 +1,7 @@
 """What tests of whole sweeps share: a sweep of tiny trainings, and workers as processes."""
 
 import os
-import subprocess
-import sys
 from collections.abc import Iterator
-from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,6 +15,8 @@ from ser_lightning.runs.folder import RunFolder
 from ser_lightning.sweeps.study import StudyFolder, open_study
 from ser_lightning.sweeps.sweep import sweep
 
+from ..warm import Ser
+
 PLUGIN = Path(__file__).with_name("plugin")
 RATE = "training.learning_rate"
 RATES = {"float": [1.0e-3, 3.0e-2], "log": True}
@@ -29,7 +28,7 @@ class Stand:
 
     folder: Path
     words: list[str]
-    started: list["subprocess.Popen[str]"] = field(default_factory=list)
+    started: list[Ser] = field(default_factory=list)
 
     def write(self, space: dict[str, Any], *words: str, **sections: Any) -> None:
         """The sweep file `s.yaml`; `sections` beside base and space."""
@@ -49,20 +48,11 @@ class Stand:
     def study_folder(self) -> StudyFolder:
         return StudyFolder(self.folder / "studies" / "s")
 
-    def process(self, verb: str, *words: str) -> "subprocess.Popen[str]":
-        """A worker of its own; what it says goes to a file, so that it never waits for a reader."""
-        environment = os.environ | {"PYTHONPATH": str(PLUGIN), "OMP_NUM_THREADS": "1"}
-        with (self.folder / f"worker{len(self.started)}.log").open("w") as said:
-            command = [sys.executable, "-m", "ser_lightning", verb, *words]
-            process = subprocess.Popen(
-                command, cwd=self.folder, env=environment, stdout=said, stderr=said, text=True, start_new_session=True
-            )
-        self.started.append(process)
-        return process
-
-    def said(self, process: "subprocess.Popen[str]") -> str:
-        """What a worker has written so far."""
-        return (self.folder / f"worker{self.started.index(process)}.log").read_text(encoding="utf-8")
+    def process(self, verb: str, *words: str) -> Ser:
+        """A worker of its own."""
+        environment = os.environ | {"PYTHONPATH": str(PLUGIN)}
+        self.started.append(Ser([verb, *words], self.folder / f"worker{len(self.started)}.log", environment))
+        return self.started[-1]
 
 
 def alive(pid: int) -> bool:
@@ -84,6 +74,5 @@ def stand(tiny: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> I
     stand = Stand(tmp_path, tiny)
     yield stand
     for process in stand.started:
-        with suppress(ProcessLookupError):
-            process.kill()
+        process.kill()
         process.wait()

@@ -44,7 +44,7 @@ def table(run: Run, key: str) -> dict[str, Any]:
 
 @pytest.fixture
 def online(tiny: list[str]) -> list[str]:
-    return [*tiny, "tracking.mode=online", "tracking.project=p", "training.learning_rate=0.01"]
+    return [*tiny, "tracking.mode=online", "tracking.project=p", "training.learning_rate=0.01", "pictures=true"]
 
 
 def test_a_run_has_all_that_runs_are_compared_by(recorder: Recorder, online: list[str]) -> None:

@@ -123,7 +123,7 @@ class StopInTheSecondEpoch(StopRequest):
 
 
 def test_a_training_that_was_stopped_and_resumed_is_one_run_without_gaps(recorder: Recorder, tiny: list[str]) -> None:
-    config = compose([*tiny, "tracking.mode=online", "tracking.project=p"]).config
+    config = compose([*tiny, "tracking.mode=online", "tracking.project=p", "pictures=true"]).config
     with pytest.raises(StoppedError):
         train(config, StopInTheSecondEpoch())
     folder = evaluate(train(config))

@@ -21,7 +21,7 @@ from ser_lightning.tracking.wandb import Identity, tracked
 
 @pytest.fixture
 def words(tiny: list[str]) -> list[str]:
-    return [*tiny, "tracking.mode=offline", "tracking.project=p", "tracking.tags=[mine]"]
+    return [*tiny, "tracking.mode=offline", "tracking.project=p", "tracking.tags=[mine]", "pictures=true"]
 
 
 def segments(run: RunFolder) -> list[Path]:
