@@ -1,12 +1,13 @@
 """predictions.csv: a row an utterance, from which every figure of a result is recomputed."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ser_lightning.corpora.utterance import Utterance
 from ser_lightning.errors import UserError
 from ser_lightning.evaluation.metrics import Scores, confusion_matrix, scores
 from ser_lightning.files import read_csv, write_csv
@@ -24,6 +25,15 @@ class Predictions:
     parts: Sequence[str]
     labels: Sequence[str]
     logits: NDArray[np.float64]
+
+    @classmethod
+    def of(
+        cls, utterances: Iterable[Utterance], classes: Sequence[str], part: str, logits: NDArray[np.float64]
+    ) -> "Predictions":
+        """Rows of a part whose `logits` (N, K) are in the order of its `utterances`."""
+        rows = list(utterances)
+        ids, speakers, labels = [u.id for u in rows], [u.speaker for u in rows], [u.label for u in rows]
+        return cls(list(classes), ids, speakers, [part] * len(rows), labels, logits)
 
     def part(self, name: str) -> "Predictions":
         return self.rows([i for i, part in enumerate(self.parts) if part == name])

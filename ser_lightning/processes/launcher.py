@@ -127,15 +127,18 @@ def _end_with_parent(alive: Connection) -> None:
         os._exit(1)
 
 
-def follow(children: Sequence[Child], stop: StopRequest) -> None:
+def follow(children: Sequence[Child], stop: StopRequest, look: Callable[[], None] = lambda: None) -> None:
     """Wait until all have ended; a stop request is passed on, and the death of one ends the others.
+
+    Args:
+        look: called meanwhile, several times a second.
 
     Raises:
         StoppedError: they stopped because they were asked to.
         UserError: one ended otherwise; the fate of the first is told.
     """
     try:
-        first = _first_failure(children, stop)
+        first = _first_failure(children, stop, look)
     finally:
         _end(children)
     if first is None:
@@ -151,11 +154,12 @@ def follow(children: Sequence[Child], stop: StopRequest) -> None:
     raise error
 
 
-def _first_failure(children: Sequence[Child], stop: StopRequest) -> Child | None:
+def _first_failure(children: Sequence[Child], stop: StopRequest, look: Callable[[], None]) -> Child | None:
     """The first that did not end well, as soon as it has; None when all have ended well."""
     asked = False
     while running := [child for child in children if child.process.is_alive()]:
         wait([child.process.sentinel for child in running], timeout=0.2)
+        look()
         if stop.reason and not asked:
             asked = True
             for child in running:  # with the same signal, by which all ranks know what was asked

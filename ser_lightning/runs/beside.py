@@ -4,6 +4,7 @@ The last epoch uses no test row, and validation rows only where early stopping b
 epoch chooses on the test part itself; it is there to show what that is worth, and is labelled wherever it appears.
 """
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -20,18 +21,24 @@ from ser_lightning.training.history import merit
 from ser_lightning.training.learner import Learner
 
 
-def score_beside(run: RunFolder, learner: Learner, data: SERData, chosen: Predictions) -> dict[str, Any]:
-    """Predict the test part with the other states that the learner kept; `chosen` has its rows in their order.
+def score_beside(
+    run: RunFolder, learner: Learner, data: SERData, chosen: Predictions, result: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Predict the test part with the other states that the learner kept.
 
     Writes predictions_last_epoch.csv, and test_epochs.npz (`logits` (E, N, K), `epochs` (E,)) where every epoch was
     kept. Returns what result.json says of them.
+
+    Args:
+        chosen: the test rows, in their order.
+        result: of the training.
     """
     others = learner.others(run.checkpoints)
     found: dict[str, Any] = {}
     if "last_epoch" in others:
         rows = replace(chosen, logits=_logits(run, learner, data, "last_epoch"))
         rows.write(run.last_epoch)
-        note = early([run.read_result()])
+        note = early([result])
         found["last_epoch"] = rows.scores().as_dict() | ({"note": note} if note else {})
     if names := [name for name in others if name.startswith("epoch_")]:
         epochs = np.array([int(name.removeprefix("epoch_")) for name in names])

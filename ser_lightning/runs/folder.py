@@ -62,9 +62,8 @@ class RunFolder:
     @property
     def threads(self) -> int | None:
         """How many the run was last begun with; None for a new one."""
-        if not self.environment.exists():
-            return None
-        return int(read_json(self.environment)["threads"])
+        found = self.read_environment()
+        return int(found["threads"]) if found else None
 
     def read_result(self) -> dict[str, Any]:
         return read_json(self.result)
@@ -72,8 +71,8 @@ class RunFolder:
     def read_config(self, words: Sequence[str] = ()) -> Config:
         return bind(read(self.config), str(self.config), words)
 
-    def begin(self, config: Config) -> None:
-        """Write what the run starts from; a folder that is new gets the next attempt number.
+    def begin(self, config: Config) -> dict[str, Any]:
+        """Write what the run starts from; a folder that is new gets the next attempt number. Returns its environment.
 
         The numbers are counted beside the folders, where removing a run leaves the count.
         """
@@ -85,7 +84,17 @@ class RunFolder:
             write_text(counter, f"{count}\n")
             write_text(self.attempt, f"{self.id}-{count}\n")
         write_text(self.config, dump(asdict(config)))
-        write_json(self.environment, environment())
+        found = environment()
+        write_json(self.environment, found)
+        return found
+
+    def read_environment(self) -> dict[str, Any]:
+        """What it was last begun in; empty where it was not."""
+        return read_json(self.environment) if self.environment.exists() else {}
+
+    def read_proof(self) -> dict[str, Any]:
+        """Of its split, as `Proof.as_dict` has it; empty where there is none yet."""
+        return read_json(self.proof) if self.proof.exists() else {}
 
     @property
     def attempt_id(self) -> str:

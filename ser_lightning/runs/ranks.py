@@ -1,8 +1,7 @@
 """A training shared by several processes: the ranks of one process group."""
 
 import os
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import torch
@@ -11,18 +10,21 @@ from ser_lightning.config.schema import Config
 from ser_lightning.errors import StoppedError
 from ser_lightning.processes.launcher import follow, start, without_scheduler
 from ser_lightning.processes.meeting import OVER, READY, Meeting, free_port
-from ser_lightning.processes.scheduler import Allocation, array_delay
+from ser_lightning.processes.scheduler import Allocation
 from ser_lightning.processes.signals import Stopped
 from ser_lightning.processes.stopping import StopRequest, on_signals
+from ser_lightning.runs.fitting import Fitting
 from ser_lightning.runs.folder import RunFolder
-from ser_lightning.runs.outcome import wandb_config, wandb_identity
-from ser_lightning.runs.prepare import make_learner, prepare
-from ser_lightning.tracking.wandb import tracked
+from ser_lightning.runs.prepare import prepare
+from ser_lightning.tracking.wandb import Logger
 from ser_lightning.training.device import find_device
+from ser_lightning.training.making_up import Epochs
 
 
-def fit_in_ranks(config: Config, folder: Path, stop: StopRequest, meeting: Meeting | None = None) -> None:
-    """Fit the run of `folder`, whose split and features are there, in `training.ranks` processes.
+def fit_in_ranks(
+    config: Config, run: RunFolder, stop: StopRequest, meeting: Meeting | None = None, logger: Logger | None = None
+) -> None:
+    """Fit a run, whose split and features are there, in `training.ranks` processes; `logger` is told their epochs.
 
     All are started on this host, or, with a `meeting`, the first here while the others come to it.
 
@@ -31,10 +33,14 @@ def fit_in_ranks(config: Config, folder: Path, stop: StopRequest, meeting: Meeti
         UserError: a rank failed; its log's end is told.
     """
     if meeting:
-        _fit(config, folder, stop, {meeting.here.rank: _of_step(config, meeting.here, *meeting.call(folder))})
+        places = {meeting.here.rank: _of_step(config, meeting.here, *meeting.call(run.path))}
     else:
         port, ranks = free_port(), config.training.devices
-        _fit(config, folder, stop, {rank: environment(rank, rank, 0, ranks, ranks, port) for rank in range(ranks)})
+        places = {rank: environment(rank, rank, 0, ranks, ranks, port) for rank in range(ranks)}
+    epochs = Epochs(logger, run.path) if logger else None
+    _fit(run.path, stop, places, epochs.look if epochs else lambda: None)
+    if epochs:
+        epochs.ended()
 
 
 def join(config: Config, meeting: Meeting, stop: StopRequest) -> RunFolder:
@@ -48,7 +54,7 @@ def join(config: Config, meeting: Meeting, stop: StopRequest) -> RunFolder:
         told = meeting.wait(READY, OVER)
         if told["state"] == READY:
             place = _of_step(config, meeting.here, told["address"], told["port"])
-            _fit(config, Path(told["run"]), stop, {meeting.here.rank: place})
+            _fit(Path(told["run"]), stop, {meeting.here.rank: place})
             told = meeting.wait(OVER)
     except (StoppedError, Stopped) as stopped:
         stopped.requeues = False  # only the first knows whether the run has got on
@@ -70,30 +76,27 @@ def _of_step(config: Config, here: Allocation, address: str, port: int) -> dict[
     return environment(here.rank, here.local_rank, here.node_rank, ranks, devices, port, address)
 
 
-def _fit(config: Config, folder: Path, stop: StopRequest, environments: Mapping[int, dict[str, str]]) -> None:
+def _fit(
+    folder: Path,
+    stop: StopRequest,
+    environments: Mapping[int, dict[str, str]],
+    look: Callable[[], None] = lambda: None,
+) -> None:
     threads = max(1, torch.get_num_threads() // len(environments))
     with on_signals(stop):
         children = [
-            start(f"rank {rank}", _fit_rank, (str(folder),), environment, threads,
-                  folder / "logs" / f"rank{rank}.log")
+            start(f"rank {rank}", _fit_rank, (str(folder),), environment, threads, folder / "logs" / f"rank{rank}.log")
             for rank, environment in environments.items()
-        ]  # fmt: skip
-        follow(children, stop)
+        ]
+        follow(children, stop, look)
 
 
 def _fit_rank(folder: str) -> None:
-    """One process's share of a training whose run was begun by its parent; the first rank tracks and saves."""
+    """One process's share of a training whose run was begun by its parent, which tracks it; the first rank saves."""
     run = RunFolder(Path(folder))
     config = run.read_config()
     rank, local = int(os.environ["RANK"]), int(os.environ["LOCAL_RANK"])
-    prepared = prepare(config)
-    parts, proof = prepared.split()
-    learner = make_learner(prepared)
-    device = find_device(config.training)
-    mine = torch.device(device.type, local) if device.type == "cuda" else device
-    data = prepared.data(parts, ("train", "validation"), learner.streams, mine)
-    data.shard(rank, config.training.ranks)
-    tracking = config.tracking if rank == 0 else replace(config.tracking, mode="off")
-    identity = wandb_identity(config, run, proof.labels)
-    with tracked(tracking, identity, wandb_config(config, run), run.path, array_delay()) as logger:
-        learner.fit(data, run.checkpoints, logger, StopRequest())
+    fitting, device = Fitting(prepare(config)), find_device(config.training)
+    fitting.load(torch.device(device.type, local) if device.type == "cuda" else device)
+    fitting.data.shard(rank, config.training.ranks)
+    fitting.learner.fit(fitting.data, run.checkpoints, None, StopRequest())

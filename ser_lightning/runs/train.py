@@ -1,7 +1,7 @@
 """`ser train`: from a configuration to a finished run folder."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from typing import Any
 
@@ -21,25 +21,18 @@ from ser_lightning.processes.scheduler import array_delay, own_process, task_of
 from ser_lightning.processes.stopping import StopRequest
 from ser_lightning.runs.corpus import say_warnings
 from ser_lightning.runs.doubts import say_doubts
+from ser_lightning.runs.fitting import Fitting
 from ser_lightning.runs.folder import RunFolder
 from ser_lightning.runs.logs import logged_to
-from ser_lightning.runs.outcome import (
-    draw,
-    lineage,
-    recording_of,
-    rows_of,
-    wandb_config,
-    wandb_identity,
-)
-from ser_lightning.runs.prepare import Prepared, check_split, make_learner, prepare
+from ser_lightning.runs.prepare import Prepared, prepare
 from ser_lightning.runs.ranks import fit_in_ranks, join
+from ser_lightning.runs.score import draw, predict, tell
 from ser_lightning.threads import threads
-from ser_lightning.tracking.artifacts import log_lineage
-from ser_lightning.tracking.tables import log_part
-from ser_lightning.tracking.wandb import Logger, log_summary, tracked
+from ser_lightning.tracking.artifacts import Lineage, log_lineage
+from ser_lightning.tracking.wandb import Identity, Logger, log_summary, shown, tracked
 from ser_lightning.training.device import find_device
-from ser_lightning.training.history import last_epoch, read_history
-from ser_lightning.training.learner import Learner
+from ser_lightning.training.history import last_epoch
+from ser_lightning.training.learner import Fit
 from ser_lightning.training.memory import peak_memory
 
 
@@ -99,50 +92,65 @@ def _progress_told(run: RunFolder) -> Iterator[None]:
 def _train(
     prepared: Prepared, run: RunFolder, device: torch.device, stop: StopRequest, meeting: Meeting | None
 ) -> None:
-    config = prepared.config
-    parts, proof = prepared.split()
-    learner = make_learner(prepared)
-    check_split(prepared, proof)
-    run.begin(config)
-    run.write_split(prepared.corpus.utterances, parts, proof)
-    console.print(proof.table())
-    say_warnings(prepared.corpus)
-    say_doubts(config, {config.split.get("fold", 0): proof}, prepared.splitter.folds(prepared.corpus.utterances))
-    data = prepared.data(parts, ("train", "validation"), learner.streams, device)
+    config, fitting = prepared.config, Fitting(prepared)
+    environment = run.begin(config)
+    run.write_split(prepared.corpus.utterances, fitting.parts, fitting.proof)
+    _say_split(fitting)
+    fitting.load(device)
     ranks = f", {config.training.ranks} ranks" if config.training.ranks > 1 else ""
-    say(f"run {run.id}: {learner.described(device)}, on {device}{ranks}, features {data.place}")
-    identity = wandb_identity(config, run, proof.labels)
-    if ranks:
-        # What they leave is a finished fit, which the learner loads below instead of training.
-        fit_in_ranks(config, run.path, stop, meeting)
-    with tracked(config.tracking, identity, wandb_config(config, run), run.path, array_delay()) as logger:
-        facts = learner.fit(data, run.checkpoints, logger, stop)
-        start = time.monotonic()
-        found = rows_of(prepared, parts, "validation", learner.predict(data, "validation"))
-        measured = {"latency": (time.monotonic() - start) / len(found.ids), "memory": peak_memory(device)}
-        found.write(run.predictions)
-        draw(config, run, found, "validation", proof.labels)
-        if config.pictures and (history := read_history(run.metrics)):
-            curves_png(run.curves, history, facts["checkpoint"]["epoch"], run.id)
+    say(f"run {run.id}: {fitting.learner.described(device)}, on {device}{ranks}, features {fitting.data.place}")
+    identity = Identity.of(config, run.attempt_id, fitting.proof.labels)
+    whole = shown(config, environment=environment, split_proof=fitting.proof.as_dict())
+    with tracked(config.tracking, identity, whole, run.path, array_delay()) as logger:
+        if ranks:
+            # What they leave is a finished fit, which the learner loads below instead of training.
+            fit_in_ranks(config, run, stop, meeting, logger)
+        fit = fitting.learner.fit(fitting.data, run.checkpoints, None if ranks else logger, stop)
+        found, measured = _validate(fitting, run, device)
+        facts = {**fit.facts, **measured}
+        if config.pictures and fit.history:
+            curves_png(run.curves, fit.history, fit.facts["checkpoint"]["epoch"], run.id)
         if logger:
-            _tell(logger, prepared, run, learner, found, dict(facts) | measured)
-    write_json(run.result, _result(prepared, run, dict(facts) | measured, proof))
+            _tell(logger, fitting, run, found, fit, facts)
+    write_json(run.result, _result(prepared, run, fit, facts, fitting.proof, found))
+
+
+def _say_split(fitting: Fitting) -> None:
+    """How the corpus was split, and what is doubtful about either."""
+    config, corpus, proof = fitting.prepared.config, fitting.prepared.corpus, fitting.proof
+    console.print(proof.table())
+    say_warnings(corpus)
+    say_doubts(config, {config.split.get("fold", 0): proof}, fitting.prepared.splitter.folds(corpus.utterances))
+
+
+def _validate(fitting: Fitting, run: RunFolder, device: torch.device) -> tuple[Predictions, dict[str, float]]:
+    """Predict the validation part once; also seconds an utterance that this took, and MiB that the process held."""
+    start = time.monotonic()
+    found = predict(fitting.prepared, fitting.learner, fitting.data, fitting.parts, "validation")
+    measured = {"latency": (time.monotonic() - start) / len(found.ids), "memory": peak_memory(device)}
+    found.write(run.predictions)
+    draw(fitting.prepared, run, found, "validation", fitting.proof.labels)
+    return found, measured
 
 
 def _tell(
-    logger: Logger, prepared: Prepared, run: RunFolder, learner: Learner, found: Predictions, facts: dict[str, Any]
+    logger: Logger, fitting: Fitting, run: RunFolder, found: Predictions, fit: Fit, facts: Mapping[str, Any]
 ) -> None:
     """What W&B has of a training that is done, beside its epochs."""
-    tracking = prepared.config.tracking
-    rows, picture = read_history(run.metrics), run.confusion("validation")
-    log_part(logger, "validation", found, picture, tracking, recording_of(prepared), last_epoch(rows))
-    log_summary(logger, rows, facts)
+    prepared, learner = fitting.prepared, fitting.learner
+    tell(logger, prepared, run, found, "validation", last_epoch(fit.history))
+    log_summary(logger, fit.history, facts)
     others = {"last", *learner.others(run.checkpoints)}
     kept = sorted(path for path in run.checkpoints.iterdir() if path.is_file() and path.stem not in others)
-    log_lineage(logger, tracking, lineage(prepared, run, learner.streams, kept, facts))
+    used = {name: prepared.extractors[name] for name in learner.streams}
+    name = prepared.config.corpus["name"]
+    made = Lineage.of(prepared.corpus, name, used, run.attempt_id, kept, facts)
+    log_lineage(logger, prepared.config.tracking, made)
 
 
-def _result(prepared: Prepared, run: RunFolder, facts: dict[str, Any], proof: Proof) -> dict[str, Any]:
+def _result(
+    prepared: Prepared, run: RunFolder, fit: Fit, facts: Mapping[str, Any], proof: Proof, found: Predictions
+) -> dict[str, Any]:
     return {
         "id": run.id,
         "result_version": RESULT_VERSION,
@@ -151,7 +159,7 @@ def _result(prepared: Prepared, run: RunFolder, facts: dict[str, Any], proof: Pr
         "manifest": prepared.corpus.manifest_digest,
         "classes": list(prepared.corpus.classes),
         "extracted": dict(prepared.extracted),
-        "seconds": sum(row["seconds"] or 0.0 for row in read_history(run.metrics)),
+        "seconds": sum(row["seconds"] or 0.0 for row in fit.history),
         **facts,
-        "validation": Predictions.read(run.predictions).scores().as_dict(),
+        "validation": found.scores().as_dict(),
     }

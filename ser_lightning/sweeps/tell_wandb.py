@@ -6,13 +6,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from ser_lightning.config.schema import Tracking
+from ser_lightning.config.schema import Config, Tracking
 from ser_lightning.data.proof import Proof
-from ser_lightning.files import read_json, write_text
+from ser_lightning.files import write_text
 from ser_lightning.processes.lock import TakenError, owned
 from ser_lightning.runs.folder import RunFolder
-from ser_lightning.runs.outcome import wandb_config, wandb_identity
-from ser_lightning.tracking.wandb import Identity, Logger, tracked
+from ser_lightning.tracking.wandb import Identity, Logger, shown, tracked
 
 
 @dataclass(frozen=True)
@@ -82,8 +81,12 @@ def _tell_run(run: RunFolder, ended: Ended) -> None:
             return
         trial = {"number": ended.number, "values": dict(ended.values)}
         found = {"state": ended.state, "reason": ended.reason, "objectives": dict(ended.scores)}
-        whole = wandb_config(config, run) | {"trial": trial}
-        with suppress(_FailedError), tracked(config.tracking, _identity(run, ended), whole, run.path) as logger:
+        proof = run.read_proof()
+        whole = shown(config, environment=run.read_environment(), split_proof=proof) | {"trial": trial}
+        with (
+            suppress(_FailedError),
+            tracked(config.tracking, _identity(config, run, proof, ended), whole, run.path) as logger,
+        ):
             if logger:
                 each = {objective_key(key): score for key, score in ended.scores.items()}
                 _summarise(logger, {f"trial/{key}": value for key, value in found.items()} | each)
@@ -102,10 +105,10 @@ def _mark(logger: Logger | None, marker: Path, text: str) -> None:
         write_text(marker, text)
 
 
-def _identity(run: RunFolder, ended: Ended) -> Identity:
+def _identity(config: Config, run: RunFolder, proof: Mapping[str, Any], ended: Ended) -> Identity:
     """That of the training itself, under the trial's name, so that all of it is one W&B run."""
-    labels = Proof(**read_json(run.proof)).labels if run.proof.exists() else []
-    return replace(wandb_identity(run.read_config(), run, labels), name=ended.name)
+    labels = Proof(**proof).labels if proof else []
+    return replace(Identity.of(config, run.attempt_id, labels), name=ended.name)
 
 
 def _tell_table(told: Told) -> Logger | None:

@@ -4,9 +4,11 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from ser_lightning.config.schema import Tracking
+from ser_lightning.corpora.corpus import Corpus
+from ser_lightning.features.extractor import Extractor, extractor_key
 from ser_lightning.tracking.wandb import Logger
 
 
@@ -24,6 +26,33 @@ class Lineage:
     """Files of its weights."""
     facts: Mapping[str, Any]
     """What its learner says of it."""
+
+    @classmethod
+    def of(
+        cls,
+        corpus: Corpus,
+        name: str,
+        extractors: Mapping[str, Extractor],
+        attempt_id: str,
+        kept: Sequence[Path],
+        facts: Mapping[str, Any],
+    ) -> Self:
+        """A run's: it was made from the manifest of the corpus called `name`, and the keys of features in the store.
+
+        Args:
+            extractors: by stream, those whose features were used.
+            attempt_id: the run's.
+        """
+        features = {
+            stream: {"extractor": e.name, "version": e.version, "parameters": e.parameters, "key": extractor_key(e)}
+            for stream, e in extractors.items()
+        }
+        source = {
+            "manifest": corpus.manifest_digest,
+            "classes": list(corpus.classes),
+            "utterances": dict(corpus.counts),
+        }
+        return cls(f"{name}-features", source | {"features": features}, f"model-{attempt_id}", kept, facts)
 
 
 def log_lineage(logger: Logger, settings: Tracking, lineage: Lineage) -> None:

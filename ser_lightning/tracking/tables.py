@@ -1,6 +1,6 @@
 """A scored part in W&B: its scores, its confusion matrix, and a table of its utterances."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -11,13 +11,28 @@ from scipy.special import softmax
 
 from ser_lightning.config.schema import Tracking
 from ser_lightning.console import say
+from ser_lightning.corpora.utterance import Utterance
 from ser_lightning.evaluation.metrics import Scores
 from ser_lightning.evaluation.pictures import spectrogram
 from ser_lightning.evaluation.predictions import Predictions
+from ser_lightning.features.audio import read_audio
 from ser_lightning.tracking.wandb import Logger
 
 Recording = Callable[[str], tuple[NDArray[np.float32], int]]
 """An utterance's id -> its waveform (N,) and sample rate (Hz)."""
+
+
+def recordings(utterances: Iterable[Utterance]) -> Recording:
+    """Reads an utterance's audio, as one channel at its own sample rate, by its id."""
+    known = {u.id: u for u in utterances}
+
+    def read(name: str) -> tuple[NDArray[np.float32], int]:
+        found = known[name]
+        rate = found.sample_rate
+        return read_audio(found.path, found.digest, [rate])[rate].numpy(), rate
+
+    return read
+
 
 COLUMNS = ("id", "speaker", "label", "prediction", "confidence", "correct")
 

@@ -3,17 +3,17 @@
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from lightning.pytorch.loggers import WandbLogger
 
 from ser_lightning.config.schema import Config, Tracking
 from ser_lightning.tracking.environment import own_tracking
 from ser_lightning.tracking.opening import closed, finish, line, opened, say
-from ser_lightning.tracking.private import SILENT
+from ser_lightning.tracking.private import ENVIRONMENT, SILENT
 from ser_lightning.tracking.server import PRIVATE
 
 SUMMARIES: Mapping[str, tuple[str, Callable[[Iterable[float]], float]]] = {
@@ -39,11 +39,37 @@ class Identity:
     job_type: str
     tags: Sequence[str]
 
+    @classmethod
+    def of(cls, config: Config, attempt_id: str, labels: Sequence[str]) -> Self:
+        """That of a run: the same for every start of it, a new one only after it was removed.
+
+        Args:
+            labels: what its figures have to be read with.
+        """
+        return cls(
+            id=attempt_id,
+            name=config.tracking.name or f"{config.model['name']} {config.corpus['name']} seed {config.seed}",
+            group=config.tracking.group or config.experiment or "default",
+            job_type=config.tracking.job_type,
+            tags=tags(config, labels),
+        )
+
 
 def tags(config: Config, labels: Sequence[str]) -> list[str]:
     """What runs are filtered by: corpus, model, protocol, what the figures have to be read with, and the user's own."""
     named = [section["name"] for section in (config.corpus, config.model, config.split)]
     return [*named, *labels, *config.tracking.tags]
+
+
+def shown(config: Config, **records: Mapping[str, Any]) -> dict[str, Any]:
+    """The configuration as W&B shows it: nested, with a run's `environment` and the `split_proof`, where there are any.
+
+    Of the environment `tracking.private` leaves out what tells of the machine.
+    """
+    found = {name: dict(record) for name, record in records.items() if record}
+    if config.tracking.private and "environment" in found:
+        found["environment"] = {key: value for key, value in found["environment"].items() if key not in ENVIRONMENT}
+    return asdict(config) | found
 
 
 class Logger(WandbLogger):

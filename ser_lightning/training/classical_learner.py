@@ -26,7 +26,7 @@ from ser_lightning.models.pairwise_svm import PairwiseSVM
 from ser_lightning.models.stream import StreamShape
 from ser_lightning.processes.stopping import StopRequest, on_signals
 from ser_lightning.training.inner_folds import Examples, choose_cost, folds_of
-from ser_lightning.training.learner import Facts
+from ser_lightning.training.learner import Fit
 
 FITS: Mapping[str, tuple[Part, ...]] = {"train": ("train",), "train_validation": ("train", "validation")}
 """The two fits by name, and the parts each is made of: only the first has not seen the validation part."""
@@ -77,12 +77,12 @@ class ClassicalLearner:
     def described(self, device: torch.device) -> str:
         return f"{self.parameters:,} parameters"
 
-    def fit(self, data: SERData, folder: Path, logger: Logger | None, stop: StopRequest) -> Facts:
+    def fit(self, data: SERData, folder: Path, logger: Logger | None, stop: StopRequest) -> Fit:
         """Leaves `folder/NAME.npz` and `NAME.json` of each fit; one that is there is not made again."""
         with on_signals(stop):
             found = {name: self._fit(name, data, folder, stop) for name in FITS}
         self.load(folder)
-        return {
+        facts = {
             "parameters": self.model.parameters,
             "cost": {name: fit["cost"] for name, fit in found.items()},
             "inner_uar": {name: fit["inner_uar"] for name, fit in found.items()},
@@ -92,6 +92,7 @@ class ClassicalLearner:
             "inner_folds": {name: fit["inner_folds"] for name, fit in found.items()},
             "selected_by": f"mean UAR of {_numbers(found)} inner folds over speakers",
         }
+        return Fit(facts)
 
     def _fit(self, name: str, data: SERData, folder: Path, stop: StopRequest) -> dict[str, Any]:
         record = folder / f"{name}.json"

@@ -26,13 +26,14 @@ class History(L.Callback):
     seconds) and `memory` (MiB that the first rank's process held at the most so far, see `peak_memory`).
     """
 
-    def __init__(self, path: Path) -> None:
-        self.path, self.rows, self.untold = path, list[Row](), list[Row]()
+    def __init__(self, path: Path, before: Sequence[Row] = ()) -> None:
+        """`before`: the rows that earlier starts left in the file."""
+        self.path, self.rows, self.untold = path, list(before), list[Row]()
         self.began, self.rate, self.utterances = 0.0, 0.0, 0
 
     def on_train_start(self, trainer: L.Trainer, module: L.LightningModule) -> None:
         # After a resume, epochs that the checkpoint doesn't know of will be trained again.
-        self.rows = [row for row in read_history(self.path) if (row["epoch"] or 0) < trainer.current_epoch]
+        self.rows = [row for row in self.rows if (row["epoch"] or 0) < trainer.current_epoch]
 
     def on_train_batch_start(self, trainer: L.Trainer, module: L.LightningModule, batch: Batch, index: int) -> None:
         if index == 0:

@@ -1,6 +1,7 @@
 """What a run trains: whatever fits on a train part, chooses on a validation part, and predicts logits."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -12,9 +13,19 @@ from numpy.typing import NDArray
 from ser_lightning.data.datamodule import SERData
 from ser_lightning.data.splits import Part
 from ser_lightning.processes.stopping import StopRequest
+from ser_lightning.training.history import Row
 
 Facts = Mapping[str, Any]
 """What a learner says of itself for result.json: plain numbers, strings and containers."""
+
+
+@dataclass(frozen=True)
+class Fit:
+    """What a fit came to, beside the files that it left."""
+
+    facts: Facts
+    history: Sequence[Row] = ()
+    """The epochs, as metrics.csv has them; none where a learner knows none."""
 
 
 class Learner(Protocol):
@@ -39,7 +50,7 @@ class Learner(Protocol):
             UserError: the configuration names a way that can't be had there.
         """
 
-    def fit(self, data: SERData, folder: Path, logger: Logger | None, stop: StopRequest) -> Facts:
+    def fit(self, data: SERData, folder: Path, logger: Logger | None, stop: StopRequest) -> Fit:
         """Fit on `train`, choose on `validation`, save to `folder`, end up as what was chosen.
 
         Called again on the folder of a fit that was interrupted it goes on; of one that was done it loads.

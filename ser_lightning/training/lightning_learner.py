@@ -38,8 +38,8 @@ from ser_lightning.training.checkpoints import (
     keep_last_weights,
     read_checkpoint,
 )
-from ser_lightning.training.history import History
-from ser_lightning.training.learner import Facts
+from ser_lightning.training.history import History, Row, read_history
+from ser_lightning.training.learner import Fit
 from ser_lightning.training.making_up import MakingUp, make_up
 from ser_lightning.training.memory import shared_memory
 from ser_lightning.training.module import SERModule
@@ -82,29 +82,32 @@ class LightningLearner:
         ]
         return ", ".join(filter(None, told))
 
-    def fit(self, data: SERData, folder: Path, logger: Logger | None, stop: StopRequest) -> Facts:
+    def fit(self, data: SERData, folder: Path, logger: Logger | None, stop: StopRequest) -> Fit:
         """Ends with `folder/best.ckpt` (weights only); the optimiser's state goes when the training is over."""
         done = folder / "fit.json"
-        facts: Mapping[str, Any] | None = read_json(done) if done.exists() else None
-        if facts is None:
-            facts = self._fit(data, folder, logger, stop)
+        before = read_history(folder.parent / "metrics.csv")
+        if done.exists():
+            fit = Fit(read_json(done), before)
+            make_up([logger] if logger else [], folder.parent, before)
+        else:
+            fit = self._fit(data, folder, logger, stop, before)
             if data.rank == 0:
                 keep_last_weights(folder)
-                write_json(done, facts)
+                write_json(done, fit.facts)
                 (folder / "last.ckpt").unlink(missing_ok=True)
-        elif logger:
-            make_up([logger], folder.parent, facts["epochs"])
         self.load(folder)
-        return facts  # type: ignore[no-any-return]
+        return fit
 
-    def _fit(self, data: SERData, folder: Path, logger: Logger | None, stop: StopRequest) -> Facts:
+    def _fit(self, data: SERData, folder: Path, logger: Logger | None, stop: StopRequest, before: Sequence[Row]) -> Fit:
         rows = data.parts["train"]
         self.normaliser.fit(data.training_blocks())
         ids: dict[str, Sequence[str]] = {part: found.ids for part, found in data.parts.items()}
         self.module = self._module(class_weights(rows.labels, len(self.classes), self.config.training), ids)
         files = loggers(self.config.tracking.also, folder.parent) if data.rank == 0 else []
         logs = [*([logger] if logger else []), *files]
-        trainer, last = self._trainer(folder, logs, stop, data), folder / "last.ckpt"
+        history = History(folder.parent / "metrics.csv", before)
+        first = [MakingUp(folder.parent, before), Stopping(stop), history]
+        trainer, last = self._trainer(folder, logs, first, data), folder / "last.ckpt"
         with on_signals(stop), interrupts(), shared_memory(self.config.training.num_workers):
             trainer.fit(self.module, data, ckpt_path=str(last) if last.exists() else None, weights_only=True)
         if data.ranks > 1:
@@ -114,7 +117,7 @@ class LightningLearner:
         epochs = trainer.current_epoch
         ended_by = "max_epochs" if epochs == self.config.training.max_epochs else PATIENCE
         learnt = {"parameters": self.parameters, "epochs": epochs, "ended_by": ended_by, "fitted_on": ["train"]}
-        return {**learnt, "checkpoint": chosen}
+        return Fit({**learnt, "checkpoint": chosen}, history.rows)
 
     def load(self, folder: Path, state: str = "best") -> None:
         """Take the weights and normalisation statistics of `folder/best.ckpt`, or of another state."""
@@ -180,17 +183,10 @@ class LightningLearner:
             "use_distributed_sampler": False,
         }
 
-    def _trainer(self, folder: Path, logs: list[Logger], stop: StopRequest, data: SERData) -> L.Trainer:
+    def _trainer(self, folder: Path, logs: list[Logger], first: Sequence[L.Callback], data: SERData) -> L.Trainer:
         training, ranks = self.config.training, data.ranks
-        callbacks: list[L.Callback]
         limit = training.limit_train_batches
-        callbacks = [
-            MakingUp(folder.parent),
-            Stopping(stop),
-            History(folder.parent / "metrics.csv"),
-            BestCheckpoint(folder),
-        ]
-        callbacks.append(progress())
+        callbacks: list[L.Callback] = [*first, BestCheckpoint(folder), progress()]
         if training.patience is not None:
             callbacks.append(EarlyStopping(MONITOR, mode="max", patience=training.patience))
         if training.keep_epochs:

@@ -25,7 +25,7 @@ from ser_lightning.runs.evaluate import evaluate
 from ser_lightning.runs.folder import RunFolder
 from ser_lightning.runs.prepare import Prepared
 from ser_lightning.runs.train import train
-from ser_lightning.training.learner import Facts
+from ser_lightning.training.learner import Fit
 from ser_lightning.training.lightning_learner import LightningLearner
 
 LISTS = ["split=lists", "split.test=[s5]", "split.validation=[s4]"]
@@ -118,7 +118,7 @@ def test_statistics_fitted_on_test(
 class Peeking(LightningLearner):
     """Chooses by the test part: what a learner must not do."""
 
-    def fit(self, data: SERData, folder: Path, logger: Logger | None, stop: StopRequest) -> Facts:
+    def fit(self, data: SERData, folder: Path, logger: Logger | None, stop: StopRequest) -> Fit:
         facts = super().fit(data, folder, logger, stop)
         self.predict(data, "test")
         return facts
@@ -127,7 +127,7 @@ class Peeking(LightningLearner):
 class Greedy(LightningLearner):
     """Takes statistics of the test part."""
 
-    def fit(self, data: SERData, folder: Path, logger: Logger | None, stop: StopRequest) -> Facts:
+    def fit(self, data: SERData, folder: Path, logger: Logger | None, stop: StopRequest) -> Fit:
         data.part("test")
         return super().fit(data, folder, logger, stop)
 
@@ -137,7 +137,7 @@ def test_a_learner_that_asks_for_the_test_part(
     words: list[str], learner: type, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(components.TABLES["learner"], "peeking", "peeking:Peeking")
-    monkeypatch.setattr("ser_lightning.runs.train.load", lambda _: learner)
+    monkeypatch.setattr("ser_lightning.runs.prepare.load", lambda _: learner)
     with pytest.raises(UserError, match="the test part is closed here"):
         train(compose([*words, *LISTS, "training.learner=peeking"]).config)
 

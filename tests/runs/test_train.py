@@ -282,7 +282,7 @@ def test_a_failure_after_the_training_does_not_train_again(tiny: list[str], monk
 
     config = compose([*tiny, "pictures=true"]).config
     with monkeypatch.context() as patched:
-        patched.setattr("ser_lightning.runs.outcome.confusion_png", full)
+        patched.setattr("ser_lightning.runs.score.confusion_png", full)
         with pytest.raises(OSError, match="No space"):
             train(config)
     (stopped,) = Path(config.runs_dir).glob("table-*")

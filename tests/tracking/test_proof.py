@@ -49,7 +49,7 @@ def test_two_ranks_are_one_run(recorder: Recorder, words: list[str]) -> None:
         folder.attempt_id, "train", "default", 2,
     )  # fmt: skip
     logged_once(run, folder)
-    assert set(run.exit_codes) == {0}
+    assert run.exit_codes == [0], "the process that has the run tracks it, and no rank"
     assert run.summary["final/validation/uar"] == folder.read_result()["validation"]["uar"]
 
 

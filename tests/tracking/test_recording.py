@@ -150,7 +150,9 @@ def test_epochs_that_the_server_has_are_not_logged_again(recorder: Recorder, tmp
     write_csv(tmp_path / "run" / "metrics.csv", ("epoch", "step", "train/loss"), rows)
     with tracked(Tracking("online", "p"), Identity("x-1", "n", "g", "train", ()), {}, tmp_path / "run") as logger:
         trainer: Any = SimpleNamespace(current_epoch=3, loggers=[logger])
-        MakingUp(tmp_path / "run").on_train_start(trainer, L.LightningModule())
+        MakingUp(tmp_path / "run", read_history(tmp_path / "run" / "metrics.csv")).on_train_start(
+            trainer, L.LightningModule()
+        )
     assert [(row["epoch"], row.get("train/loss")) for row in recorder.store.only.history] == [
         (0, None),
         (1, None),

@@ -67,7 +67,7 @@ def parts() -> dict[Part, tuple[Any, PartRows]]:
 
 def fitted(parts: dict[Part, tuple[Any, PartRows]], folder: Path) -> tuple[ClassicalLearner, dict[str, Any]]:
     learner = ClassicalLearner(config(), SHAPES, CLASSES)
-    return learner, dict(learner.fit(data_of(parts), folder, None, StopRequest()))
+    return learner, dict(learner.fit(data_of(parts), folder, None, StopRequest()).facts)
 
 
 def searched(parts: dict[Part, tuple[Any, PartRows]], names: Sequence[Part]) -> GridSearchCV:

@@ -35,7 +35,7 @@ def test_rows_and_resume(tmp_path: Path) -> None:
         first.on_train_epoch_end(trainer(epoch, uar=0.25 * epoch), MODULE)
     assert [row["validation/uar"] for row in read_history(path)] == [0.0, 0.25, 0.5]
 
-    resumed = History(path)
+    resumed = History(path, read_history(path))
     resumed.on_train_start(trainer(2), MODULE)
     resumed.on_train_epoch_end(trainer(2, uar=0.75, loss=1.0), MODULE)
     rows = read_history(path)

@@ -47,7 +47,7 @@ def goes_on(folder: Path, epoch: int) -> list[dict[str, Any]]:
     before = {one.path for one in segments(folder)}
     with tracked(Tracking(), Identity("r-1", "x", "g", "train", ()), {}, folder) as logger:
         trainer: Any = SimpleNamespace(current_epoch=epoch, loggers=[logger])
-        MakingUp(folder).on_train_start(trainer, L.LightningModule())
+        MakingUp(folder, read_history(folder / "metrics.csv")).on_train_start(trainer, L.LightningModule())
     (new,) = [one for one in segments(folder) if one.path not in before]
     found = [record.history.item for record in records(new.log) if record.HasField("history")]
     rows = [{item.key or "/".join(item.nested_key): json.loads(item.value_json) for item in row} for row in found]
@@ -75,7 +75,7 @@ def test_a_training_that_begins_has_nothing_to_make_up(folder: Path) -> None:
 
 def test_without_wandb_it_does_nothing(folder: Path) -> None:
     trainer: Any = SimpleNamespace(current_epoch=3, loggers=[])
-    MakingUp(folder).on_train_start(trainer, L.LightningModule())
+    MakingUp(folder, read_history(folder / "metrics.csv")).on_train_start(trainer, L.LightningModule())
 
 
 class KilledError(Exception):
@@ -83,7 +83,7 @@ class KilledError(Exception):
 
 
 @pytest.mark.parametrize(
-    "where", ["ser_lightning.training.lightning_learner.keep_last_weights", "ser_lightning.runs.train.rows_of"]
+    "where", ["ser_lightning.training.lightning_learner.keep_last_weights", "ser_lightning.runs.train.predict"]
 )
 def test_a_training_that_was_killed_after_its_last_epoch_loses_none(
     tiny: list[str], monkeypatch: pytest.MonkeyPatch, where: str

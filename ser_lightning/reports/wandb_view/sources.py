@@ -72,7 +72,7 @@ def _crossval(path: Path) -> Source:
 
 
 def _run(path: Path, config: Mapping[str, Any]) -> Source:
-    # As the run names its group itself: ser_lightning.runs.outcome.wandb_identity.
+    # As the run names its group itself: ser_lightning.tracking.wandb.Identity.of.
     return _source(config["tracking"]["group"] or config["experiment"] or "default", config, [path.resolve()])
 
 
