@@ -67,13 +67,16 @@ VERBS = {
         takes="preview",
     ),
     "corpus": Verb("ser_lightning.runs.corpus:inspect_corpus", "files, speakers, hours, classes and problems"),
-    "corpus fetch": Verb("ser_lightning.runs.corpus:fetch_corpus", "download a freely licensed corpus to corpus.root"),
-    "features": Verb("ser_lightning.runs.prepare:fill_features", "fill the feature store ahead of training"),
+    "corpus fetch": Verb(
+        "ser_lightning.corpora.fetch:fetch_corpus", "download a freely licensed corpus to corpus.root"
+    ),
+    "features": Verb("ser_lightning.features.verbs:fill_features", "fill the feature store ahead of training"),
     "features verify": Verb(
-        "ser_lightning.runs.store:verify_features", "check every file of the feature store and remove what is broken"
+        "ser_lightning.features.verbs:verify_features",
+        "check every file of the feature store and remove what is broken",
     ),
     "features gc": Verb(
-        "ser_lightning.runs.store:collect_features",
+        "ser_lightning.features.verbs:collect_features",
         "list features that the configuration does not need, or remove them",
         flags={"remove": "remove them; without it nothing is removed"},
     ),
@@ -182,10 +185,10 @@ VERBS = {
         usage=RUN,
     ),
     "sync": Verb(
-        "ser_lightning.runs.sync:sync",
+        "ser_lightning.tracking.sync:sync",
         "upload to W&B what was logged offline, in order and once",
         takes="words",
-        settings="ser_lightning.runs.sync:Sync",
+        settings="ser_lightning.tracking.sync:Sync",
         usage="[RUN|STUDY|CROSSVAL|FOLDER ...] [key=value ...]",
     ),
     "wandb view": Verb(

@@ -8,11 +8,15 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from ser_lightning.config.schema import Config
+from ser_lightning.config.shapes import made
+from ser_lightning.config.sources import choices, read, search_path
 from ser_lightning.console import console
 from ser_lightning.corpora.download import WrongBytesError, download
 from ser_lightning.corpora.unpack import BrokenArchiveError, fill_pointers, unpack
-from ser_lightning.errors import UserError
+from ser_lightning.errors import ConfigError, UserError
 from ser_lightning.files import write_json
+from ser_lightning.processes.lock import owned
 
 
 @dataclass(frozen=True)
@@ -120,3 +124,26 @@ def _new_record(source: Source, digest: str, archive: Path) -> dict[str, Any]:
 def _say(root: Path, digest: str) -> None:
     text = f"SHA-256 of the archive: {digest}, recorded in {record_path(root)}\n{root}: complete"
     console.print(text, markup=False, soft_wrap=True)
+
+
+def fetch_corpus(config: Config) -> Path:
+    """`ser corpus fetch`: download the configuration's corpus into `corpus.root`.
+
+    Raises:
+        UserError: nothing says where the corpus is to be had, another process fetches it, or what `fetch` says.
+    """
+    root = Path(config.corpus["root"]).absolute()
+    source = _source(config.corpus["name"])
+    with owned(root.with_name(f".{root.name}.fetch.lock")):
+        return fetch(source, root)
+
+
+def _source(name: str) -> Source:
+    """The table of a corpus's source: the user's own under conf/corpus/fetch where they stand, or the packaged one."""
+    tables = choices("corpus/fetch", search_path(None))
+    if name not in tables:
+        raise ConfigError(
+            f"corpus `{name}` cannot be fetched (known: {', '.join(tables)}): ask its owners for it, or write "
+            f"conf/corpus/fetch/{name}.yaml with licence, page and url"
+        )
+    return made(Source, read(tables[name]), tables[name])

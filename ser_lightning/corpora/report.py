@@ -7,6 +7,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from ser_lightning.console import say
 from ser_lightning.corpora.corpus import Corpus
 from ser_lightning.corpora.lengths import summary
 from ser_lightning.corpora.utterance import NOTES, Problem
@@ -80,3 +81,9 @@ def _problems(problems: tuple[Problem, ...], console: Console) -> None:
         _say(console, f"{level}: {number} {kind}", {"error": "red", "warning": "yellow", "note": ""}[level])
         for line in listed([f"{problem.path}: {problem.detail}" for problem in some]):
             _say(console, f"  {line}")
+
+
+def say_warnings(corpus: Corpus) -> None:
+    """Say in one line a kind what `ser corpus` warns of."""
+    for line in warnings(corpus):
+        say(line, "yellow")

@@ -6,6 +6,8 @@ from dataclasses import replace
 from difflib import get_close_matches
 from pathlib import Path
 
+from ser_lightning.config.components import build
+from ser_lightning.config.schema import Config
 from ser_lightning.console import track
 from ser_lightning.corpora.adapter import Adapter
 from ser_lightning.corpora.audio import Audio, BrokenAudioError, look
@@ -18,7 +20,7 @@ from ser_lightning.corpora.utterance import Entry, Problem, Utterance
 from ser_lightning.errors import ConfigError
 from ser_lightning.names import alike, clean
 
-__all__ = ["Corpus", "CorpusError", "scan"]
+__all__ = ["Corpus", "CorpusError", "scan", "scan_corpus"]
 
 ROUNDED = 0.005
 """Seconds by which a row's `end` may be before the file's, as times are written with two decimals."""
@@ -162,3 +164,14 @@ def _close_to_a_class(root: Path, left_out: Counter[str], classes: Sequence[str]
         if meant := get_close_matches(label.casefold(), folded, n=1, cutoff=0.8):
             detail = f"{number} files are labelled `{label}`, which is no class; did you mean `{folded[meant[0]]}`?"
             yield Problem("alike", root, f"{detail} corpus.labels says what a label counts as")
+
+
+def scan_corpus(config: Config) -> Corpus:
+    """Scan the corpus and refuse one that can't be used.
+
+    Raises:
+        CorpusError: all fatal problems at once.
+    """
+    corpus = scan(build("corpus", config.corpus), Path(config.cache_dir))
+    corpus.check()
+    return corpus

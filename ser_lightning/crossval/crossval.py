@@ -8,6 +8,7 @@ from typing import Any
 from ser_lightning.config.compose import bind
 from ser_lightning.config.schema import Config
 from ser_lightning.console import say
+from ser_lightning.corpora.report import say_warnings
 from ser_lightning.crossval.folder import CrossvalFolder
 from ser_lightning.crossval.plan import Plan, Task, plan
 from ser_lightning.crossval.pool import IncompleteError, pool
@@ -18,7 +19,6 @@ from ser_lightning.errors import ConfigError, StoppedError
 from ser_lightning.processes.lock import owned
 from ser_lightning.processes.slots import Job, Slots
 from ser_lightning.processes.stopping import StopRequest, on_signals
-from ser_lightning.runs.corpus import say_warnings
 from ser_lightning.runs.doubts import say_doubts
 from ser_lightning.runs.evaluate import evaluate
 from ser_lightning.runs.folder import RunFolder

@@ -11,21 +11,19 @@ import torch
 from ser_lightning.config.components import build, load, target
 from ser_lightning.config.identity import run_id
 from ser_lightning.config.schema import Config
-from ser_lightning.console import answer
-from ser_lightning.corpora.cache import AudioCache
 from ser_lightning.corpora.corpus import Corpus
+from ser_lightning.corpora.scan import scan_corpus
 from ser_lightning.corpora.utterance import Utterance
 from ser_lightning.data.datamodule import PartRows, SERData, Stream
 from ser_lightning.data.proof import Proof, prove
 from ser_lightning.data.split_file import FromFile
 from ser_lightning.data.splits import Assignment, Part, Splitter
 from ser_lightning.data.variant import variant
-from ser_lightning.features.extract import BadAudioError, fill
 from ser_lightning.features.extractor import Extractor
 from ser_lightning.features.scratch import copied, expanded
 from ser_lightning.features.store import FeatureStore, Reader
+from ser_lightning.features.streams import fill_store, refuse_too_short, store_of, streams
 from ser_lightning.models.stream import StreamShape
-from ser_lightning.runs.corpus import refuse_too_short, scan_corpus, streams
 from ser_lightning.training.learner import Learner
 
 
@@ -83,7 +81,7 @@ class Prepared:
         transductive = any(stream["normalise"] == "speaker" for stream in self.config.features.values())
         return prove(self.corpus.utterances, parts, self.splitter.speaker_dependent, transductive)
 
-    def fill(self, streams: Sequence[str], utterances: Sequence[Utterance]) -> dict[str, int]:
+    def fill(self, streams: Sequence[str], utterances: Sequence[Utterance]) -> Mapping[str, int]:
         """Compute the features that the store lacks; returns how many a stream.
 
         Raises:
@@ -94,13 +92,8 @@ class Prepared:
         refuse_too_short(self.corpus.utterances, extractors)
         return self._fill(extractors, utterances)
 
-    def _fill(self, extractors: Mapping[str, Extractor], utterances: Sequence[Utterance]) -> dict[str, int]:
-        items = [(u.digest, u.path) for u in utterances]
-        try:
-            computed = fill(self.store, extractors, items, workers=self.config.extraction_workers)
-        except BadAudioError as error:
-            AudioCache(Path(self.config.cache_dir)).forget(error.paths)
-            raise
+    def _fill(self, extractors: Mapping[str, Extractor], utterances: Sequence[Utterance]) -> Mapping[str, int]:
+        computed = fill_store(self.config, extractors, utterances)
         self.extracted.update(computed)
         return computed
 
@@ -132,7 +125,7 @@ class Prepared:
 
     @property
     def store(self) -> FeatureStore:
-        return FeatureStore(Path(self.config.cache_dir) / "features")
+        return store_of(self.config)
 
     def _variants(self, streams: Sequence[str], training: Sequence[Utterance]) -> list[dict[str, Extractor]]:
         """For each augmented copy the streams' extractors, whose features are filled."""
@@ -171,13 +164,3 @@ def check_split(prepared: Prepared, proof: Proof) -> None:
     learner = load(target("learner", prepared.config.training.learner))
     if check := getattr(learner, "check_split", None):
         check(prepared.config, proof)
-
-
-def fill_features(config: Config) -> Mapping[str, int]:
-    """`ser features`: fill the store with every stream of the configuration, for the whole corpus."""
-    prepared = prepare(config)
-    computed = prepared.fill(list(prepared.extractors), prepared.corpus.utterances)
-    for name, count in computed.items():
-        answer(f"{name}: {count} computed, {len(prepared.corpus.utterances) - count} were there")
-    answer(f"store: {Path(config.cache_dir) / 'features'}")
-    return computed

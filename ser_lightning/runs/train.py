@@ -10,6 +10,7 @@ import torch
 from ser_lightning.config.identity import RESULT_VERSION
 from ser_lightning.config.schema import Config
 from ser_lightning.console import console, say
+from ser_lightning.corpora.report import say_warnings
 from ser_lightning.data.proof import Proof
 from ser_lightning.errors import StoppedError
 from ser_lightning.evaluation.pictures import curves_png
@@ -19,7 +20,6 @@ from ser_lightning.processes.lock import owned
 from ser_lightning.processes.meeting import Meeting
 from ser_lightning.processes.scheduler import array_delay, own_process, task_of
 from ser_lightning.processes.stopping import StopRequest
-from ser_lightning.runs.corpus import say_warnings
 from ser_lightning.runs.doubts import say_doubts
 from ser_lightning.runs.fitting import Fitting
 from ser_lightning.runs.folder import RunFolder

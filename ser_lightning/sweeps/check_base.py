@@ -1,10 +1,10 @@
 """What every trial would meet on this machine: the device, the corpus, the split; checked before a study is made."""
 
 from ser_lightning.config.compose import bind
+from ser_lightning.corpora.report import say_warnings
 from ser_lightning.crossval.plan import plan
 from ser_lightning.crossval.settings import Settings
 from ser_lightning.errors import ConfigError
-from ser_lightning.runs.corpus import say_warnings
 from ser_lightning.runs.prepare import prepare
 from ser_lightning.sweeps.frozen import Frozen
 from ser_lightning.training.device import find_device

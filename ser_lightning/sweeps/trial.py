@@ -8,11 +8,11 @@ from typing import Any
 from ser_lightning.config.compose import bind
 from ser_lightning.config.schema import Config
 from ser_lightning.corpora.corpus import Corpus
+from ser_lightning.corpora.scan import scan_corpus
 from ser_lightning.crossval.plan import plan
 from ser_lightning.crossval.settings import Settings
 from ser_lightning.errors import UserError
 from ser_lightning.processes.slots import Job
-from ser_lightning.runs.corpus import scan_corpus
 from ser_lightning.runs.folder import RunFolder
 from ser_lightning.runs.prepare import Prepared, make_learner
 from ser_lightning.sweeps.child import train_all

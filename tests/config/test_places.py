@@ -13,8 +13,8 @@ from ser_lightning.config.schema import Config
 from ser_lightning.config.settings import taken
 from ser_lightning.errors import ConfigError
 from ser_lightning.reports.settings import Report
-from ser_lightning.runs.sync import Sync
 from ser_lightning.sweeps.sweep_file import read_sweep
+from ser_lightning.tracking.sync import Sync
 
 HOME = "/home/someone"
 

@@ -19,12 +19,12 @@ from ser_lightning.config.schema import Config
 from ser_lightning.config.sources import choices, packaged, read
 from ser_lightning.corpora import unpack as unpacking
 from ser_lightning.corpora.download import WrongBytesError
-from ser_lightning.corpora.fetch import Source
+from ser_lightning.corpora.fetch import Source, fetch_corpus
 from ser_lightning.corpora.resuming import DownloadError
+from ser_lightning.corpora.scan import scan_corpus
 from ser_lightning.corpora.unpack import BrokenArchiveError
 from ser_lightning.errors import ConfigError, UserError
 from ser_lightning.processes.lock import owned
-from ser_lightning.runs.corpus import fetch_corpus, scan_corpus
 
 Write = Callable[..., Path]
 Server = tuple[str, dict[str, Any]]

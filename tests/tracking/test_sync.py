@@ -15,9 +15,9 @@ from ser_lightning.config.compose import compose
 from ser_lightning.errors import StoppedError, UserError
 from ser_lightning.processes.lock import owned
 from ser_lightning.runs.evaluate import evaluate
-from ser_lightning.runs.sync import Outcome, sync
 from ser_lightning.runs.train import train
 from ser_lightning.tracking.segments import Segment, records, segments
+from ser_lightning.tracking.sync import Outcome, sync
 from ser_lightning.training.history import read_history
 
 from ..waiting import until

@@ -13,8 +13,8 @@ from ser_lightning.cli import main
 from ser_lightning.config.compose import compose
 from ser_lightning.errors import UserError
 from ser_lightning.features.mfcc import MFCC
-from ser_lightning.runs.prepare import fill_features, prepare
-from ser_lightning.runs.store import collect_features, verify_features
+from ser_lightning.features.verbs import collect_features, fill_features, verify_features
+from ser_lightning.runs.prepare import prepare
 
 N = 36
 """Utterances of the tiny corpus."""
