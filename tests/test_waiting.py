@@ -11,7 +11,7 @@ from ser_lightning import waiting
 from ser_lightning.errors import UserError
 from ser_lightning.processes.meeting import READY, Meeting
 from ser_lightning.processes.scheduler import Allocation
-from ser_lightning.runs import meeting
+from ser_lightning.processes import meeting
 from ser_lightning.waiting import EVERY, Waiting, announced
 
 from .waiting import until

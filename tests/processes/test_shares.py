@@ -9,12 +9,12 @@ import pytest
 
 from ser_lightning.errors import UserError
 from ser_lightning.processes.shares import sharing, threads
-from ser_lightning.runs import shares
+from ser_lightning.processes import shares
 
 OTHER = """
 import sys, time
 from pathlib import Path
-from ser_lightning.runs import shares
+from ser_lightning.processes import shares
 shares.FOLDER = Path(sys.argv[1])
 shares.mine = lambda: [int(core) for core in sys.argv[3].split(",")]
 with shares.sharing(int(sys.argv[2])):

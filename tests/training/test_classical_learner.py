@@ -208,7 +208,7 @@ def test_inner_folds_that_cannot_be_had_are_refused_before_features_are_computed
     tiny: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pytest.importorskip("opensmile")
-    monkeypatch.setattr("ser_lightning.runs.prepare.fill", lambda *_, **__: pytest.fail("computes features"))
+    monkeypatch.setattr("ser_lightning.features.streams.fill", lambda *_, **__: pytest.fail("computes features"))
     words = [*of_tiny(tiny), "features=egemaps", "model=linear_svm", "training=classical", "model.inner_folds=5"]
     with pytest.raises(UserError, match=r"^model\.inner_folds=5: there are 4 speakers"):
         train(compose(words).config)
