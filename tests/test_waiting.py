@@ -9,9 +9,9 @@ import pytest
 
 from ser_lightning import waiting
 from ser_lightning.errors import UserError
+from ser_lightning.processes import meeting
 from ser_lightning.processes.meeting import READY, Meeting
 from ser_lightning.processes.scheduler import Allocation
-from ser_lightning.processes import meeting
 from ser_lightning.waiting import EVERY, Waiting, announced
 
 from .waiting import until

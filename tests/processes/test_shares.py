@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from ser_lightning.errors import UserError
-from ser_lightning.processes.shares import sharing, threads
 from ser_lightning.processes import shares
+from ser_lightning.processes.shares import sharing, threads
 
 OTHER = """
 import sys, time

@@ -10,11 +10,11 @@ import pytest
 import torch
 
 from ser_lightning.errors import UserError
+from ser_lightning.processes import shares
 from ser_lightning.processes.endings import CODES, KILLED, code_of, reason
 from ser_lightning.processes.launcher import tail
 from ser_lightning.processes.slots import Job, Slots, environments
 from ser_lightning.processes.stopping import StopRequest
-from ser_lightning.processes import shares
 from ser_lightning.training.module import NonFiniteLossError
 
 DEAF = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('deaf', flush=True); time.sleep(60)"
