@@ -86,6 +86,12 @@ def allocation() -> Allocation | None:
             os.environ.pop(variable, None)
 
 
+def restarted() -> bool:
+    """Whether the scheduler has started this process's job again, and no person has."""
+    here = allocation()
+    return here is not None and here.restarts > 0
+
+
 def own_process() -> None:
     """Be no rank but srun's: what is left of other launchers neither counts here nor reaches the children."""
     allocation()

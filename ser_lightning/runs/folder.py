@@ -47,6 +47,10 @@ class RunFolder:
         self.curves, self.log = path / "learning_curves.png", path / "run.log"
         self.process_log, self.result = path / "logs" / "process.log", path / "result.json"
 
+    def trial_log(self, number: int) -> Path:
+        """Of the process that trained it as trial `number`: trials with the same values share the run, and no log."""
+        return self.path / "logs" / f"trial{number}.log"
+
     def confusion(self, part: str) -> Path:
         return self.path / f"confusion_{part}.png"
 

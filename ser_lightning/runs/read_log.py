@@ -68,7 +68,7 @@ def logs(words: Sequence[str]) -> RunFolder:
 def lines(run: RunFolder, follow: bool = False) -> Iterator[str]:
     """All logs of a run in one order of time, and how the run stands at the end.
 
-    What a rank of several said begins with `[rank N]`.
+    What a rank of several said begins with `[rank N]`, what the process of a trial said with `[trial N]`.
     """
     known: dict[Path, _Log] = {}
     while True:
@@ -103,14 +103,19 @@ def _working(run: RunFolder) -> bool:
 
 
 def _merged(run: RunFolder, known: dict[Path, _Log]) -> Iterator[str]:
-    """What is new in all logs; those of ranks may come to be at any time."""
-    ranks = sorted((run.path / "logs").glob("rank*.log"), key=lambda path: (len(path.name), path.name))
-    for path in (run.log, run.process_log, *ranks):
+    """What is new in all logs; those of ranks and of trials may come to be at any time."""
+    of_many = {path: f"[{kind} {number}] " for kind in ("rank", "trial") for number, path in _numbered(run, kind)}
+    for path, prefix in {run.log: "", run.process_log: "", **of_many}.items():
         if path.exists() and path not in known:
-            number = path.stem.removeprefix("rank")
-            known[path] = _Log(path, f"[rank {number}] " if path in ranks else "")
+            known[path] = _Log(path, prefix)
     found = [line for log in known.values() for line in log.more()]
     yield from (text for _, text in sorted(found, key=lambda line: line[0]))
+
+
+def _numbered(run: RunFolder, kind: str) -> list[tuple[int, Path]]:
+    """Logs of processes of a kind by number, in its order."""
+    found = ((path.stem.removeprefix(kind), path) for path in (run.path / "logs").glob(f"{kind}*.log"))
+    return sorted((int(number), path) for number, path in found if number.isdigit())
 
 
 def _last_record(log: Path) -> str:

@@ -32,7 +32,7 @@ def _one(owners: Owners, trial: FrozenTrial, turn: int | None, stale: float) -> 
     if turn is None:
         return "dead"
     run = trial.user_attrs.get(RUN)
-    return heartbeat.liveness(owners.read(trial.number, turn), Path(run) if run else None, owners.me, stale)
+    return heartbeat.liveness(owners.read(trial.number, turn), Path(run) if run else None, owners, stale)
 
 
 @dataclass(frozen=True)

@@ -26,6 +26,9 @@ from ser_lightning.sweeps.study import TRIALS, StudyFolder
 RUN, WORKER, ADOPTIONS, REASON, LOG_END, NOTE = "run", "worker", "adoptions", "reason", "log_end", "note"
 """Attributes of a trial."""
 
+BEATS = 6
+"""Heartbeats within `study.stale`: so many may be missed before a worker counts as dead."""
+
 logger = logging.getLogger(__name__)
 
 
@@ -48,6 +51,8 @@ class _Held:
     owner: Owner
     trial: Trial
     run: Path | None
+    written: bool = False
+    """Whether the run's folder says who has it."""
     sure: float = field(default_factory=time.monotonic)
     """When it was last seen that nobody has taken the trial over."""
 
@@ -80,7 +85,7 @@ class Claims:
         the study's folder is away.
 
         Raises:
-            UserError: the folder, or the storage, has been away for long.
+            OutageError: the folder, or the storage, has been away for long.
         """
         try:
             self._let_go()
@@ -109,32 +114,36 @@ class Claims:
         held = self._held[number]
         held.run = run.resolve()
         held.trial.set_user_attr(RUN, str(held.run))
-        self._beat(number)
+        self._beat(number, first=True)
+
+    @property
+    def beats_every(self) -> float:
+        """Seconds between two heartbeats of a trial."""
+        return self.settings.stale / BEATS
 
     def beat(self) -> list[int]:
-        """Say that this worker lives, every second or so; the numbers of trials that others took over meanwhile.
+        """Say that this worker lives, every `beats_every`; the numbers of trials that others took over meanwhile.
 
         That happens to a worker that was suspended, or cut off from the file system, for longer than `study.stale`:
         it must stop what it does for them, and write nothing more into their folders.
         """
-        lost = [number for number in self._held if not self.pulse(number)]
+        lost = [number for number in self._held if not self.owns(number, surely=False)]
         self._dropped += [self._held.pop(number).owner for number in lost]
+        for number in self._held:
+            self._beat(number)
         return lost
 
-    def pulse(self, number: int) -> bool:
-        """The heartbeat of one trial; False, and none, where it is no longer this worker's."""
-        owned = self.owns(number)
-        if owned:
-            self._beat(number)
-        return owned
+    def owns(self, number: int, surely: bool = True) -> bool:
+        """Whether the trial is still this worker's; where that cannot be seen, for `study.stale` as it was.
 
-    def owns(self, number: int) -> bool:
-        """Whether the trial is still this worker's; where that cannot be seen, for `study.stale` as it was."""
+        Args:
+            surely: ask a network file system anew, which may remember for up to a minute what it saw before.
+        """
         if number not in self._held:
             return False
         held = self._held[number]
         try:
-            mine = self.owners.holds(held.owner)
+            mine = self.owners.holds(held.owner, surely)
         except OSError as error:
             self._files.failed(error)
             return time.monotonic() - held.sure <= self.settings.stale
@@ -190,14 +199,15 @@ class Claims:
         self._held.pop(claimed.number, None)
         return told
 
-    def _beat(self, number: int) -> None:
+    def _beat(self, number: int, first: bool = False) -> None:
         held = self._held[number]
         try:
-            heartbeat.write(held.owner, held.run, self.study.study_name, number)
+            heartbeat.write(held.owner, held.run, self.study.study_name, number, first or not held.written)
+            held.written = held.run is not None
         except OSError as error:  # a full disk, say: worth no training, and the others will notice if it lasts
             if self._unwritten != str(error):
                 logger.warning("trial %d: no heartbeat: %s", number, error)
-            self._unwritten = str(error)
+            self._unwritten, held.written = str(error), False
         else:
             self._unwritten = ""
 
@@ -260,7 +270,7 @@ class Claims:
 
     def _liveness(self, trial: FrozenTrial, owner: Owner) -> Liveness:
         run = trial.user_attrs.get(RUN)
-        return heartbeat.liveness(owner, Path(run) if run else None, self.owners.me, self.settings.stale)
+        return heartbeat.liveness(owner, Path(run) if run else None, self.owners, self.settings.stale)
 
     def _tell(
         self,

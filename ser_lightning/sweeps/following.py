@@ -11,6 +11,7 @@ from optuna.trial import Trial, TrialState
 from ser_lightning.errors import UserError
 from ser_lightning.runs.folder import RunFolder
 from ser_lightning.sweeps.first_folds import first_fold, settle
+from ser_lightning.sweeps.outage import OutageError
 from ser_lightning.sweeps.result import value
 from ser_lightning.sweeps.trial import Begun
 from ser_lightning.training.history import read_history
@@ -75,6 +76,8 @@ class Folds:
     def tick(self) -> str:
         try:
             return self._within_first() or self._between()
+        except OutageError:
+            raise
         except UserError as error:  # a result without the number: this trial's end, not the worker's
             return str(error)
 

@@ -13,7 +13,7 @@ from typing import Literal
 
 from ser_lightning.files import write_json
 from ser_lightning.processes.identity import Identity
-from ser_lightning.sweeps.owners import Owner, file_time
+from ser_lightning.sweeps.owners import Owner, Owners, file_time
 
 Liveness = Literal["alive", "dead", "queued"]
 NAME = "heartbeat"
@@ -25,39 +25,46 @@ SQUEUE_EVERY = 30.0
 """Seconds that an answer of the scheduler is believed; a study asks for all its jobs at once."""
 
 
-def write(owner: Owner, run: Path | None, study: str, number: int) -> None:
+def write(owner: Owner, run: Path | None, study: str, number: int, first: bool = False) -> None:
     """Say that the trial's worker lives: beside its name, and in the run's folder once there is one.
 
     Either says enough; another host may see only one of the two folders.
+
+    Args:
+        first: write who it is into the run's folder; later the file is only touched.
     """
     os.utime(owner.path)
-    if run and owner.who:
-        told = {"study": study, "number": number, "time": time.time(), "slurm_job": owner.who.job}
+    if run and owner.who and first:
+        told = {"study": study, "number": number, "slurm_job": owner.who.job}
         write_json(run / NAME, asdict(owner.who) | told)
+    elif run:
+        os.utime(run / NAME)
 
 
-def liveness(owner: Owner, run: Path | None, me: Identity, stale: float) -> Liveness:
+def liveness(owner: Owner, run: Path | None, owners: Owners, stale: float) -> Liveness:
     """Whether the last owner of a trial that isn't finished will go on with it.
 
     Args:
         owner: who took it last.
         run: the run's folder, where the heartbeat is; None before there is one.
-        me: who asks.
+        owners: the folder's, just asked for its `turns`: the present is that of then.
         stale: seconds without a heartbeat after which a worker on another host is dead.
     """
-    if not owner.left and _alive(owner, run, me, stale):
+    me = owners.me
+    if not owner.left and _alive(owner, run, owners, stale):
         return "alive"
     if owner.who and owner.who.job and owner.who.job != me.job and _comes_back(owner):
         return "queued"
     return "dead"
 
 
-def _alive(owner: Owner, run: Path | None, me: Identity, stale: float) -> bool:
-    if owner.who and owner.who.place == me.place:
+def _alive(owner: Owner, run: Path | None, owners: Owners, stale: float) -> bool:
+    if owner.who and owner.who.place == owners.me.place:
         return owner.who.running
+    if _age(owner.path, owners.present) <= stale:
+        return True
     # Trials with the same values are one run: what is in its folder may be of another one's worker.
-    ages = [_age(owner.path), *([_age(run / NAME)] if run and _of(owner, run / NAME) else [])]
-    return min(ages) <= stale
+    return run is not None and run.is_dir() and _age(run / NAME, file_time(run)) <= stale and _of(owner, run / NAME)
 
 
 def _of(owner: Owner, beat: Path) -> bool:
@@ -68,18 +75,12 @@ def _of(owner: Owner, beat: Path) -> bool:
         return False
 
 
-def _age(path: Path) -> float:
-    """Seconds since a file was written; infinite where there is none.
-
-    The present is asked for first: that also refreshes what a network file system remembers of the folder.
-    """
-    if not path.parent.is_dir():
-        return float("inf")
-    now = file_time(path.parent)
+def _age(path: Path, present: float) -> float:
+    """Seconds since a file was touched; infinite where there is none."""
     try:
-        return now - path.stat().st_mtime
+        return present - path.stat().st_mtime
     except OSError:
-        return float("inf")
+        return math.inf
 
 
 def _comes_back(owner: Owner) -> bool:

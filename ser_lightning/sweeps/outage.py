@@ -22,6 +22,10 @@ TICK = 0.5
 """Seconds between two calls of what has to go on meanwhile."""
 
 
+class OutageError(UserError):
+    """Something that a worker needs stayed away for too long: no trial's failure, but the worker's end."""
+
+
 class Outage:
     """Tells of a thing once when it goes and once when it is back; it is away while `since` is set.
 
@@ -37,12 +41,12 @@ class Outage:
         """It did not answer. The first time nothing is said: what passes by itself is nobody's concern.
 
         Raises:
-            UserError: nor has it for `LONGEST`.
+            OutageError: nor has it for `LONGEST`.
         """
         if not self.since:
             self.since = time.monotonic()
         elif time.monotonic() - self.since > LONGEST:
-            raise UserError(
+            raise OutageError(
                 f"{self.what} has not answered for {LONGEST / 60:.0f} minutes: {why}; bring it back, then start the "
                 "same command again: trials that were running go on after their last whole epoch"
             )
@@ -104,7 +108,7 @@ class Patient:
     def _failed(self, error: Exception) -> None:
         try:
             self._outage.failed(self._said(error))
-        except UserError as given_up:
+        except OutageError as given_up:
             raise given_up from error
 
     def _pause(self, seconds: float) -> None:

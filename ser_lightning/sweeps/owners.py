@@ -37,10 +37,12 @@ class Owners:
 
     def __init__(self, folder: Path, me: Identity) -> None:
         self._folder, self.me = folder, me
+        self.present = 0.0
+        """The file system's time when `turns` was asked last."""
 
     def turns(self) -> dict[int, int]:
         """The last turn of every trial that anybody ever took, by number."""
-        file_time(self._folder)
+        self.present = file_time(self._folder)
         last: dict[int, int] = {}
         for path in self._folder.iterdir():
             number, _, turn = path.name.partition(".")
@@ -79,9 +81,14 @@ class Owners:
             raise
         return mine
 
-    def holds(self, mine: Owner) -> bool:
-        """Whether nobody has taken the trial over."""
-        file_time(self._folder)
+    def holds(self, mine: Owner, surely: bool = True) -> bool:
+        """Whether nobody has taken the trial over.
+
+        Args:
+            surely: whatever a network file system remembers of the folder.
+        """
+        if surely:
+            file_time(self._folder)
         return mine.path.exists() and not mine.path.with_suffix(f".{mine.turn + 1}").exists()
 
     def leave(self, mine: Owner, requeued: bool) -> None:

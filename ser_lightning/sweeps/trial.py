@@ -62,7 +62,7 @@ class Preparation:
         runs = [RunFolder(part.run_path) for part in parts]
         trees = [asdict(part.config) for part in parts]
         source = f"study {self.frozen.study.name}, trial {claimed.number}"
-        log = runs[0].process_log
+        log = runs[0].trial_log(claimed.number)
         return Begun(claimed, values, runs, Job(f"trial {claimed.number}", train_all, (trees, source), log))
 
     def _corpus(self, config: Config) -> Corpus:

@@ -1,7 +1,7 @@
 """A worker: claims trials, runs each as a child, follows it, and tells the study how it ended."""
 
-import re
 import signal
+import time
 from collections.abc import Iterator, Sequence
 from itertools import product
 
@@ -13,14 +13,16 @@ from ser_lightning.processes.endings import FAILED, FINISHED, MEMORY, STOPPED
 from ser_lightning.processes.launcher import tail
 from ser_lightning.processes.lock import forget
 from ser_lightning.processes.memory import resident
+from ser_lightning.processes.scheduler import restarted
 from ser_lightning.processes.slots import Job, Slots
 from ser_lightning.processes.stopping import StopRequest, on_signals
 from ser_lightning.runs.folder import RunFolder
 from ser_lightning.sweeps.board import Board
 from ser_lightning.sweeps.claims import NOTE, Claimed, Claims
+from ser_lightning.sweeps.failures import FailureRow
 from ser_lightning.sweeps.following import Following, follow
 from ser_lightning.sweeps.frozen import Frozen
-from ser_lightning.sweeps.outage import meanwhile
+from ser_lightning.sweeps.outage import OutageError, meanwhile
 from ser_lightning.sweeps.result import note, value
 from ser_lightning.sweeps.retention import forget_state
 from ser_lightning.sweeps.study import TRIALS
@@ -29,6 +31,8 @@ from ser_lightning.sweeps.trial import PARAMETERS, Begun, OverBudgetError, Prepa
 from ser_lightning.training.device import slots_for
 from ser_lightning.waiting import Waiting
 
+IDLE = 5.0
+"""Seconds at the most between two looks for a trial that a dead worker left, where all are taken."""
 NAMED = 5
 """Trials that a line names; of more, it tells the number."""
 WORDS = 200
@@ -63,9 +67,10 @@ class Worker:
         self.running: dict[str, tuple[Begun, Following]] = {}
         self.asked: dict[str, str] = {}
         """Why this worker asked a trial's job to stop."""
-        self.failed: list[str] = []
-        """Reasons of the trials that failed in a row for one; once these are enough to stop for, they stay."""
-        self.waiting = Waiting()
+        self.row = FailureRow(claims.study, frozen.study.failures)
+        self.lost: set[int] = set()
+        """Trials that other workers took over."""
+        self.waiting, self.next_look, self.next_beat = Waiting(), 0.0, 0.0
         self.progressed = False
         """Whether an epoch of any trial has ended here."""
         training = self.preparation.training
@@ -77,8 +82,9 @@ class Worker:
         Raises:
             TiredError: `study.failures` trials in a row failed for one reason.
             StoppedError: it was asked to stop; what ran goes on when a worker is started again.
-            UserError: the storage, or the study's folder, has been away for long; what ran goes on likewise.
+            OutageError: the storage, or the study's folder, has been away for long; what ran goes on likewise.
         """
+        self.row.begin(anew=not restarted())
         studies = [self.claims.study, *([self.firsts] if self.firsts else [])]
         try:
             with on_signals(self.stop), meanwhile(studies, self._meanwhile), self.board:
@@ -90,10 +96,10 @@ class Worker:
             error = StoppedError(self.stop.reason, self.stop.exit_code)
             error.progressed, error.requeues = self.progressed, not self.claims.held_beside()
             raise error
-        if self._tired:
+        if reasons := self.row.reasons():
             raise TiredError(
-                f"{len(self.failed)} trials in a row ended with: {self.failed[-1]}; mend that, then start the same "
-                "command again for the trials that are left"
+                f"{len(reasons)} trials in a row ended with: {reasons[-1]}; mend that, then start the same command "
+                "again for the trials that are left"
             )
 
     def begun(self, job: Job) -> None:
@@ -101,16 +107,17 @@ class Worker:
 
     def tick(self) -> None:
         """Heartbeats, reports, and reasons to stop a trial."""
-        lost = self.claims.beat()
+        self._beat()
         self._end_too_big()
         for name, (begun, following) in self.running.items():
-            if name not in self.asked and (why := self._why_stop(begun, following, lost)):
+            if name not in self.asked and (why := self._why_stop(begun, following)):
                 self.asked[name] = why
                 self.slots.end(begun.job)
         self.board.tick()
 
     def ended(self, job: Job, reason: str) -> None:
         """Tell the study; a trial that another worker took over is left to it."""
+        self.next_look = 0.0
         begun, following = self.running.pop(job.name)
         asked = self.asked.pop(job.name, "")
         self.progressed |= any(run.advanced for run in begun.runs)
@@ -137,13 +144,19 @@ class Worker:
 
     def _coming(self) -> Iterator[Job | None]:
         """Jobs of claimed trials; None while all are taken and some run elsewhere, whose worker may die."""
-        while not self._tired and not self.stop.reason:
+        while not self.stop.reason:
+            if time.monotonic() < self.next_look:
+                yield None
+                continue
+            if self.row.reasons():
+                return
             claimed = self.claims.claim()
             if claimed and (begun := self._begin(claimed)):
                 yield begun.job
             elif claimed:
                 self.tick()  # a row of trials that end before they begin must not silence the heartbeats of others
             elif claimed is None and (others := self._elsewhere()):
+                self.next_look = time.monotonic() + min(IDLE, self.claims.beats_every)
                 if not self.running:
                     self.waiting.still(f"trials that other workers have: {others}")
                 yield None
@@ -154,6 +167,8 @@ class Worker:
         """The trial made ready; None where it ended before it was begun."""
         try:
             begun = self.preparation.begin(claimed)
+        except OutageError:
+            raise
         except OverBudgetError as error:
             self._tell(claimed, TrialState.PRUNED, str(error))
             return None
@@ -163,6 +178,7 @@ class Worker:
         for run, host in product(begun.runs, claimed.before):
             forget(run.lock, host)
         self.claims.started(claimed.number, begun.runs[0].path)
+        self.lost.discard(claimed.number)
         key, pruner = next(iter(self.frozen.study.objectives)), self.frozen.study.pruner["name"]
         self.running[begun.job.name] = begun, follow(begun, self.claims.study, key, pruner, self.firsts)
         return begun
@@ -177,8 +193,7 @@ class Worker:
 
     def _meanwhile(self) -> None:
         """While the storage is away: what needs no storage goes on."""
-        for number in self.claims.held:
-            self.claims.pulse(number)
+        self._beat()
         self._end_too_big()
         self.slots.pass_on_stop()
         if self.stop.reason and not self.slots.alive:
@@ -195,8 +210,14 @@ class Worker:
                 self.asked[name] = f"{MEMORY} (more than study.memory={most} MiB)"
                 self.slots.end(begun.job, at_once=True)  # with time to stop it would eat the machine
 
-    def _why_stop(self, begun: Begun, following: Following, lost: list[int]) -> str:
-        if begun.claimed.number in lost:
+    def _beat(self) -> None:
+        """The heartbeats of all trials, when it is time to."""
+        if time.monotonic() >= self.next_beat:
+            self.next_beat = time.monotonic() + self.claims.beats_every
+            self.lost |= set(self.claims.beat())
+
+    def _why_stop(self, begun: Begun, following: Following) -> str:
+        if begun.claimed.number in self.lost:
             return "taken over by another worker"
         return following.tick()
 
@@ -208,10 +229,11 @@ class Worker:
             values = [value(begun.runs, key) for key in self.frozen.study.objectives]
             if said := note(begun.runs):
                 begun.claimed.trial.set_user_attr(NOTE, said)
+        except OutageError:
+            raise
         except UserError as error:
             return self._tell(begun.claimed, TrialState.FAIL, str(error), runs=begun.runs)
         self.claims.finish(begun.claimed, TrialState.COMPLETE, values)
-        self._count()
         return TrialState.COMPLETE
 
     def _tell(
@@ -226,32 +248,15 @@ class Worker:
             return state
         for run in runs:
             forget_state(run)
-        self._count(reason if state == TrialState.FAIL else "")
         return state
-
-    def _count(self, failure: str = "") -> None:
-        """One more of a row of failures, or its end; what other slots still run does not undo a row that is over."""
-        if self._tired:
-            return
-        same = bool(self.failed and failure) and _kind(self.failed[-1]) == _kind(failure)
-        self.failed = [*self.failed, failure] if same else [failure] * bool(failure)
 
     @property
     def _requeued(self) -> bool:
         """Whether this worker's job will have itself started again."""
         return self.stop.exit_code == 128 + signal.SIGUSR1
 
-    @property
-    def _tired(self) -> bool:
-        return len(self.failed) >= self.frozen.study.failures
-
 
 def _with_words(reason: str, log: Sequence[str]) -> str:
     """The reason, of an exception without a name of its own with the last that its process said."""
     words = next((line.strip() for line in reversed(log) if line.strip()), "")
     return f"{reason}: {words[:WORDS]}" if reason == FAILED and words else reason
-
-
-def _kind(reason: str) -> str:
-    """What reasons in a row are compared by: without paths and figures, which are those of the trial."""
-    return re.sub(r"\d[\d.,]*(e[+-]?\d+)?", "0", re.sub(r"\S*/\S*", "/", reason))

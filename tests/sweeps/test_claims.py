@@ -282,7 +282,7 @@ def test_on_another_host_the_heartbeat_decides(join: Join, tmp_path: Path) -> No
     assert near.liveness(trial) == "dead"
     far.beat()
     assert near.liveness(trial) == "alive"
-    assert json.loads((run / "heartbeat").read_text()) | {"time": 0} == {
+    assert json.loads((run / "heartbeat").read_text()) == {
         "host": "node7",
         "place": "node7/boot/1",
         "pid": os.getpid(),
@@ -290,7 +290,6 @@ def test_on_another_host_the_heartbeat_decides(join: Join, tmp_path: Path) -> No
         "job": FAR.job,
         "study": "small",
         "number": 0,
-        "time": 0,
         "slurm_job": FAR.job,
     }
 
@@ -299,10 +298,11 @@ def test_a_machine_that_was_booted_again_is_another(join: Join) -> None:
     before = replace(HERE, place=place().replace("pid:", "pid:1"))
     claims = join(before, trials=1, stale=60.0)
     claims.claim()
-    owner = claims.owners.read(0, 0)
-    assert heartbeat.liveness(owner, None, HERE, 60.0) == "alive"
+    owner, seen = claims.owners.read(0, 0), owners.Owners(claims.owners._folder, HERE)
+    assert seen.turns() == {0: 0}
+    assert heartbeat.liveness(owner, None, seen, 60.0) == "alive"
     os.utime(owner.path, (time.time() - 90,) * 2)
-    assert heartbeat.liveness(owner, None, HERE, 60.0) == "dead"
+    assert heartbeat.liveness(owner, None, seen, 60.0) == "dead"
 
 
 def test_an_owner_who_was_killed_before_writing_its_name_is_dead_in_time(join: Join) -> None:
@@ -465,12 +465,20 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 @pytest.fixture
 def unreachable(monkeypatch: pytest.MonkeyPatch) -> Callable[[bool], None]:
     """`unreachable(True)`: the file system says nothing any more about who has which trial."""
-    real = owners.file_time
+    real, holds = owners.file_time, owners.Owners.holds
 
     def fail(folder: Path) -> float:
         raise OSError(116, "Stale file handle", str(folder))
 
-    return lambda away: monkeypatch.setattr(owners, "file_time", fail if away else real)
+    def unseen(self: owners.Owners, *_: object) -> bool:
+        fail(self._folder)
+        return True
+
+    def put(away: bool) -> None:
+        monkeypatch.setattr(owners, "file_time", fail if away else real)
+        monkeypatch.setattr(owners.Owners, "holds", unseen if away else holds)
+
+    return put
 
 
 def test_a_folder_that_is_away_ends_no_worker(

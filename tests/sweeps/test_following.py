@@ -37,7 +37,7 @@ def begin(tmp_path: Path) -> Begin:
     ) -> tuple[Begun, Following]:
         trial = again or whole.ask()
         runs = [RunFolder(tmp_path / f"{trial.number}-{fold}") for fold in range(folds)]
-        job = Job(f"trial {trial.number}", print, (), runs[0].process_log)
+        job = Job(f"trial {trial.number}", print, (), runs[0].trial_log(trial.number))
         begun = Begun(Claimed(trial, trial.number, again is not None, None), {}, runs, job)
         return begun, follow(begun, whole, KEY, "median", firsts)
 

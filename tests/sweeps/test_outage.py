@@ -1,5 +1,6 @@
 """Storages that go away and come back: a call waits, is made once, and a worker's trainings go on meanwhile."""
 
+import errno
 import json
 import os
 import signal
@@ -16,7 +17,7 @@ from typing import Any
 import optuna
 import pytest
 from optuna.exceptions import StorageInternalError, UpdateFinishedTrialError
-from optuna.storages import InMemoryStorage
+from optuna.storages import InMemoryStorage, JournalStorage
 from optuna.study import Study
 from optuna.trial import TrialState
 from sqlalchemy.exc import OperationalError
@@ -24,7 +25,7 @@ from sqlalchemy.exc import OperationalError
 from ser_lightning.errors import StoppedError, UserError
 from ser_lightning.files import read_csv
 from ser_lightning.sweeps import outage, storage
-from ser_lightning.sweeps.outage import Patient, meanwhile
+from ser_lightning.sweeps.outage import OutageError, Patient, meanwhile
 from ser_lightning.sweeps.storage import open_storage
 from ser_lightning.sweeps.sweep import sweep
 
@@ -247,7 +248,9 @@ def test_a_worker_outlives_its_database(stand: Any, own_postgres: str, monkeypat
         pg.start(own_postgres)
 
     own = ["training.max_epochs=60", "training.patience=null"]
-    stand.write({trials.RATE: trials.RATES}, *own, study={"trials": 2, "pruner": NO_PRUNER, "name": "outlive"})
+    stand.write(
+        {trials.RATE: trials.RATES}, *own, study={"trials": 2, "pruner": NO_PRUNER, "name": "outlive", "stale": 3.0}
+    )
     thread = threading.Thread(target=vanish)
     thread.start()
     sweep(["s.yaml", f"study.storage={own_postgres}"])
@@ -259,6 +262,22 @@ def test_a_worker_outlives_its_database(stand: Any, own_postgres: str, monkeypat
         assert trial.user_attrs["adoptions"] == 0
         assert sorted(trial.intermediate_values) == list(range(60))
         assert [int(row["epoch"]) for row in read_csv(trials.run_of(trial).metrics)] == list(range(60))
+
+
+def test_an_outage_where_a_trial_begins_is_no_failure_of_it(stand: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    def away(*_: object) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    stand.write({trials.RATE: trials.RATES}, study={"trials": 1, "pruner": NO_PRUNER})
+    with monkeypatch.context() as bad:
+        bad.setattr(outage, "LONGEST", 0.3)
+        bad.setattr(JournalStorage, "set_trial_param", away)
+        with pytest.raises(OutageError, match=r"the journal .* has not answered .*Input/output error"):
+            sweep(["s.yaml"])
+    assert [trial.state for trial in stand.study().trials] == [TrialState.RUNNING]
+    sweep(["s.yaml"])
+    (trial,) = stand.study().trials
+    assert (trial.state, trial.user_attrs["adoptions"]) == (TrialState.COMPLETE, 0)
 
 
 def during_an_outage(stand: Any, url: str, name: str, act: Callable[[], None]) -> None:
@@ -289,7 +308,7 @@ def test_a_worker_whose_database_stays_away_lets_its_trials_go(
     stand: Any, own_postgres: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(outage, "LONGEST", 1.0)
-    with pytest.raises(UserError, match="`postgres` has not answered"):
+    with pytest.raises(OutageError, match="`postgres` has not answered"):
         during_an_outage(stand, own_postgres, "away", lambda: None)
     assert was_let_go(stand, "away")
 

@@ -69,7 +69,9 @@ def test_trials_with_the_same_values_are_one_run(stand: Any) -> None:
     assert [int(row["epoch"]) for row in read_csv(run.metrics)] == [0, 1, 2]
     # `begin` counts how often a new folder was made; each training says once what it trains.
     assert run.attempt_id == f"{run.id}-1"
-    assert run.process_log.read_text().count("parameters, on cpu") == 1
+    said = {number: run.trial_log(number).read_text() for number in range(4)}
+    assert sum(text.count("parameters, on cpu") for text in said.values()) == 1
+    assert all(text.count("--- begun: ") == 1 for text in said.values()), "each has a log of its own"
 
 
 def test_a_second_sweep_over_the_same_resolutions_extracts_nothing(stand: Any) -> None:
