@@ -1,6 +1,8 @@
 """Which trial a worker takes next: a dead worker's, else one that waits; each is had by one worker at a time."""
 
+import copy
 import logging
+import threading
 import time
 from collections.abc import Sequence
 from contextlib import suppress
@@ -58,7 +60,7 @@ class _Held:
 
 
 class Claims:
-    """The trials of a study that this process works on.
+    """The trials of a study that this process works on, each in a thread of its own.
 
     Args:
         study: from `open_study`.
@@ -69,7 +71,7 @@ class Claims:
         self.study, self.settings = study, settings
         self.owners = Owners(folder.owners, me or Identity.here())
         self._held: dict[int, _Held] = {}
-        self._dropped: list[Owner] = []
+        self._dropped, self._dropping = list[Owner](), threading.Lock()
         """What this worker no longer holds, though files may still say so."""
         self._files, self._unwritten = Outage(f"the folder {folder.owners}"), ""
 
@@ -114,7 +116,7 @@ class Claims:
         held = self._held[number]
         held.run = run.resolve()
         held.trial.set_user_attr(RUN, str(held.run))
-        self._beat(number, first=True)
+        self._beat(number, held, first=True)
 
     @property
     def beats_every(self) -> float:
@@ -127,10 +129,13 @@ class Claims:
         That happens to a worker that was suspended, or cut off from the file system, for longer than `study.stale`:
         it must stop what it does for them, and write nothing more into their folders.
         """
-        lost = [number for number in self._held if not self.owns(number, surely=False)]
-        self._dropped += [self._held.pop(number).owner for number in lost]
-        for number in self._held:
-            self._beat(number)
+        lost = []
+        for number, held in list(self._held.items()):
+            if self.owns(number, surely=False):
+                self._beat(number, held)
+            elif self._held.pop(number, None):
+                self._dropped.append(held.owner)
+                lost.append(number)
         return lost
 
     def owns(self, number: int, surely: bool = True) -> bool:
@@ -139,9 +144,9 @@ class Claims:
         Args:
             surely: ask a network file system anew, which may remember for up to a minute what it saw before.
         """
-        if number not in self._held:
+        held = self._held.get(number)
+        if held is None:
             return False
-        held = self._held[number]
         try:
             mine = self.owners.holds(held.owner, surely)
         except OSError as error:
@@ -199,8 +204,7 @@ class Claims:
         self._held.pop(claimed.number, None)
         return told
 
-    def _beat(self, number: int, first: bool = False) -> None:
-        held = self._held[number]
+    def _beat(self, number: int, held: _Held, first: bool = False) -> None:
         try:
             heartbeat.write(held.owner, held.run, self.study.study_name, number, first or not held.written)
             held.written = held.run is not None
@@ -212,10 +216,11 @@ class Claims:
             self._unwritten = ""
 
     def _let_go(self) -> None:
-        while self._dropped:
-            if self.owners.holds(owner := self._dropped[0]):
-                self.owners.leave(owner, owner.requeued)
-            self._dropped.pop(0)
+        with self._dropping:
+            while self._dropped:
+                if self.owners.holds(owner := self._dropped[0]):
+                    self.owners.leave(owner, owner.requeued)
+                self._dropped.pop(0)
 
     def _take(self, found: FrozenTrial, turn: int | None) -> Claimed | None:
         last = None if turn is None else self.owners.read(found.number, turn)
@@ -244,8 +249,9 @@ class Claims:
             return None
         if state == TrialState.WAITING and not storage.set_trial_state_values(identifier, TrialState.RUNNING):
             return None
-        self.study.sampler = sampler(self.settings, found.number)
-        return Trial(self.study, identifier)
+        own = copy.copy(self.study)  # another thread's trial has a sampler of its own
+        own.sampler = sampler(self.settings, found.number)
+        return Trial(own, identifier)
 
     def _begin(self, trial: Trial, mine: Owner) -> Claimed | None:
         text = trial.user_attrs.get(RUN)
@@ -284,7 +290,7 @@ class Claims:
             for key, text in attributes.items():
                 if text or key in trial.user_attrs:  # of a worker that died between saying why and ending the trial
                     trial.set_user_attr(key, text)
-            self.study.tell(number, values, state)
+            trial.study.tell(number, values, state)
         except (UpdateFinishedTrialError, ValueError):
             if trial.storage.get_trial(trial._trial_id).state.is_finished():
                 return False

@@ -4,6 +4,7 @@ Each is written by a process of its own: a server that does not answer holds up 
 for it.
 """
 
+import threading
 import time
 from collections import Counter
 from collections.abc import Sequence
@@ -40,7 +41,7 @@ class Tracker:
         self.study, self.folder, self.frozen = study, folder, frozen
         self.settings = Tracking(**frozen.base["tracking"])
         self.log = folder.path / "tracking.log"
-        self._children: list[Child] = []
+        self._children, self._lock = list[Child](), threading.Lock()
 
     def __enter__(self) -> "Tracker":
         return self
@@ -58,8 +59,9 @@ class Tracker:
             return
         trial = self.study.get_trials(deepcopy=False)[number]
         if trial.state.is_finished():
-            self._reap()
-            self._start(f"trial {number}", tell_trial, self._ended(trial, [run.path for run in runs]))
+            with self._lock:
+                self._reap()
+                self._start(f"trial {number}", tell_trial, self._ended(trial, [run.path for run in runs]))
 
     @property
     def _on(self) -> bool:

@@ -1,8 +1,13 @@
-"""From a claimed trial to the runs it consists of, and the job that trains them."""
+"""From a claimed trial to its outcome: the runs it consists of, the child that trains them, and how that ended."""
 
 import json
-from collections.abc import Sequence
+import math
+import signal
+import threading
+import time
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from multiprocessing.connection import wait
 from typing import Any
 
 from ser_lightning.config.compose import bind
@@ -12,7 +17,9 @@ from ser_lightning.corpora.scan import scan_corpus
 from ser_lightning.crossval.plan import plan
 from ser_lightning.crossval.settings import Settings
 from ser_lightning.errors import UserError
-from ser_lightning.processes.slots import Job
+from ser_lightning.processes.endings import FAILED, FINISHED, STOPPED, kernel_kills, reason
+from ser_lightning.processes.launcher import Child, start, tail
+from ser_lightning.processes.slots import PATIENCE
 from ser_lightning.runs.folder import RunFolder
 from ser_lightning.runs.prepare import Prepared, make_learner
 from ser_lightning.sweeps.child import train_all
@@ -21,27 +28,69 @@ from ser_lightning.sweeps.frozen import Frozen
 
 PARAMETERS = "parameters"
 """The constraint that is known before a training begins."""
+LOOK = 1.0
+"""Seconds between two looks at what a trial's runs have written."""
+WORDS = 200
+"""Most characters of a log that a reason repeats."""
 
 
 @dataclass(frozen=True)
-class Begun:
-    """A trial's values, its runs (one, or one a fold) and the job that trains them one after the other."""
+class Completed:
+    """All of its runs are finished."""
 
-    claimed: Claimed
-    values: dict[str, Any]
-    runs: Sequence[RunFolder]
-    job: Job
+
+@dataclass(frozen=True)
+class Pruned:
+    """It was stopped, or not begun, because it would not have been worth its time."""
+
+    why: str
+
+
+@dataclass(frozen=True)
+class Failed:
+    """It ended otherwise; `log` has the last lines of what its process said."""
+
+    why: str
+    log: Sequence[str] = ()
+
+
+@dataclass(frozen=True)
+class Stopped:
+    """Its worker was asked to stop: it goes on where it was, with whoever takes it next."""
+
+
+@dataclass(frozen=True)
+class Lost:
+    """Another worker took it over, and writes what becomes of it."""
+
+
+Outcome = Completed | Pruned | Failed | Stopped | Lost
 
 
 class OverBudgetError(UserError):
     """A constraint is violated before anything is trained."""
 
 
+@dataclass(frozen=True)
+class Begun:
+    """A claimed trial with its values and its runs: one, or one a fold."""
+
+    claimed: Claimed
+    values: dict[str, Any]
+    runs: Sequence[RunFolder]
+    trees: Sequence[dict[str, Any]]
+    """The configuration of each run."""
+
+    @property
+    def name(self) -> str:
+        return f"trial {self.claimed.number}"
+
+
 class Preparation:
     """Makes trials of claims; corpora are scanned once."""
 
     def __init__(self, frozen: Frozen) -> None:
-        self.frozen = frozen
+        self.frozen, self._lock = frozen, threading.Lock()
         base = bind(frozen.base, "the study's base")
         self.training = base.training
         self._corpora: dict[str, Corpus] = {}
@@ -59,17 +108,16 @@ class Preparation:
         prepared = Prepared(config, self._corpus(config))
         self._check_budget(claimed, prepared)
         parts = self._folds(prepared)
-        runs = [RunFolder(part.run_path) for part in parts]
-        trees = [asdict(part.config) for part in parts]
-        source = f"study {self.frozen.study.name}, trial {claimed.number}"
-        log = runs[0].trial_log(claimed.number)
-        return Begun(claimed, values, runs, Job(f"trial {claimed.number}", train_all, (trees, source), log))
+        return Begun(
+            claimed, values, [RunFolder(part.run_path) for part in parts], [asdict(part.config) for part in parts]
+        )
 
     def _corpus(self, config: Config) -> Corpus:
         key = json.dumps(config.corpus, sort_keys=True)
-        if key not in self._corpora:
-            self._corpora[key] = scan_corpus(config)
-        return self._corpora[key]
+        with self._lock:
+            if key not in self._corpora:
+                self._corpora[key] = scan_corpus(config)
+            return self._corpora[key]
 
     def _check_budget(self, claimed: Claimed, prepared: Prepared) -> None:
         most = self.frozen.constraints.get(PARAMETERS)
@@ -93,3 +141,63 @@ class Preparation:
             return [prepared]
         tasks = plan(prepared, Settings()).tasks
         return [task.prepared for task in tasks[: inner.folds]]
+
+
+class TrialRun:
+    """The process that trains a trial's runs one after the other.
+
+    Args:
+        environment: of the process, whole.
+        threads: that it computes with.
+        study: its name, for messages.
+    """
+
+    def __init__(self, begun: Begun, environment: Mapping[str, str], threads: int, study: str) -> None:
+        self.begun = begun
+        self.log = begun.runs[0].trial_log(begun.claimed.number)
+        arguments = (begun.trees, f"study {study}, {begun.name}")
+        self._kills = kernel_kills()
+        self.child: Child = start(begun.name, train_all, arguments, environment, threads, self.log)
+        self._asked: Outcome | None = None
+        self._until = math.inf
+
+    def wait(self) -> bool:
+        """For a moment at the most; whether it still runs."""
+        wait([self.child.process.sentinel], timeout=LOOK)
+        return self.child.process.is_alive()
+
+    def ask(self, outcome: Outcome, at_once: bool = False) -> None:
+        """Let it stop at its step's end, or kill it: that will be its outcome. What was asked first counts."""
+        if self._asked is None:
+            self._asked, self._until = outcome, time.monotonic() + PATIENCE
+            self.child.signal(signal.SIGKILL if at_once else signal.SIGTERM)
+
+    def enforce(self) -> None:
+        """Kill it where it was asked and has had its time."""
+        if time.monotonic() > self._until:
+            self.child.signal(signal.SIGKILL)
+
+    def kill(self) -> None:
+        """Now, because its worker fails; it is to be gone on with."""
+        self.ask(Stopped(), at_once=True)
+        self.child.signal(signal.SIGKILL)
+        self.child.process.join()
+
+    def outcome(self) -> Outcome:
+        """Of a process that has ended."""
+        self.child.process.join()
+        self.child.alive.close()
+        killed = kernel_kills() > self._kills
+        how = reason(self.child.process.exitcode or 0, stopped=self._asked is not None, kernel_killed=killed)
+        if how == FINISHED:
+            return Completed()
+        lines = tail(self.log)
+        if isinstance(self._asked, Failed):
+            return Failed(self._asked.why, lines)
+        return self._asked or (Stopped() if how == STOPPED else Failed(_with_words(how, lines), lines))
+
+
+def _with_words(how: str, log: Sequence[str]) -> str:
+    """How it ended, of an exception without a name of its own with the last that its process said."""
+    words = next((line.strip() for line in reversed(log) if line.strip()), "")
+    return f"{how}: {words[:WORDS]}" if how == FAILED and words else how

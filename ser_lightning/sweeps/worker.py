@@ -1,20 +1,21 @@
 """A worker: claims trials, runs each as a child, follows it, and tells the study how it ended."""
 
 import signal
-import time
-from collections.abc import Iterator, Sequence
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from itertools import product
 
 from optuna.study import Study
 from optuna.trial import TrialState
 
 from ser_lightning.errors import StoppedError, UserError
-from ser_lightning.processes.endings import FAILED, FINISHED, MEMORY, STOPPED
-from ser_lightning.processes.launcher import tail
+from ser_lightning.processes.endings import MEMORY
 from ser_lightning.processes.lock import forget
 from ser_lightning.processes.memory import resident
 from ser_lightning.processes.scheduler import restarted
-from ser_lightning.processes.slots import Job, Slots
+from ser_lightning.processes.shares import sharing, threads
+from ser_lightning.processes.slots import TICK
 from ser_lightning.processes.stopping import StopRequest, on_signals
 from ser_lightning.runs.folder import RunFolder
 from ser_lightning.sweeps.board import Board
@@ -27,7 +28,19 @@ from ser_lightning.sweeps.result import note, value
 from ser_lightning.sweeps.retention import forget_state
 from ser_lightning.sweeps.study import TRIALS
 from ser_lightning.sweeps.track import Tracker
-from ser_lightning.sweeps.trial import PARAMETERS, Begun, OverBudgetError, Preparation
+from ser_lightning.sweeps.trial import (
+    PARAMETERS,
+    Begun,
+    Completed,
+    Failed,
+    Lost,
+    Outcome,
+    OverBudgetError,
+    Preparation,
+    Pruned,
+    Stopped,
+    TrialRun,
+)
 from ser_lightning.training.device import slots_for
 from ser_lightning.waiting import Waiting
 
@@ -35,8 +48,6 @@ IDLE = 5.0
 """Seconds at the most between two looks for a trial that a dead worker left, where all are taken."""
 NAMED = 5
 """Trials that a line names; of more, it tells the number."""
-WORDS = 200
-"""Most characters of a log that a reason repeats."""
 
 
 class TiredError(UserError):
@@ -45,6 +56,9 @@ class TiredError(UserError):
 
 class Worker:
     """One process's part in a study; `claims` keeps its trials apart from those of other workers.
+
+    Each of its slots is a thread with a loop: claim a trial, run it, tell how it ended. The process itself looks after
+    all of them at once: heartbeats, stop requests, memory, and what a person sees.
 
     Args:
         jobs: trials at a time; None for one, or one a GPU.
@@ -64,17 +78,16 @@ class Worker:
         self.frozen, self.claims, self.firsts, self.stop = frozen, claims, firsts, stop
         self.preparation = Preparation(frozen)
         self.board, self.tracker = Board(frozen, claims), tracker
-        self.running: dict[str, tuple[Begun, Following]] = {}
-        self.asked: dict[str, str] = {}
-        """Why this worker asked a trial's job to stop."""
         self.row = FailureRow(claims.study, frozen.study.failures)
-        self.lost: set[int] = set()
-        """Trials that other workers took over."""
-        self.waiting, self.next_look, self.next_beat = Waiting(), 0.0, 0.0
+        self.slots = slots_for(self.preparation.training, jobs)
+        self.running: dict[int, TrialRun] = {}
+        """By the trial's number."""
+        self.ended = threading.Condition()
+        """Told whenever a trial of this worker has ended."""
+        self.errors: list[BaseException] = []
+        """Of slots and of heartbeats: the first ends the worker."""
         self.progressed = False
         """Whether an epoch of any trial has ended here."""
-        training = self.preparation.training
-        self.slots = Slots(slots_for(training, jobs), stop, self)
 
     def work(self) -> None:
         """Until every trial of the study has ended, whoever runs it.
@@ -87,8 +100,8 @@ class Worker:
         self.row.begin(anew=not restarted())
         studies = [self.claims.study, *([self.firsts] if self.firsts else [])]
         try:
-            with on_signals(self.stop), meanwhile(studies, self._meanwhile), self.board:
-                self.slots.work(self._coming())
+            with on_signals(self.stop), meanwhile(studies, self._meanwhile), self.board, sharing(len(self.slots)):
+                self._run_slots()
         finally:
             for number in self.claims.held:  # nobody else would take what a living process has
                 self.claims.leave(number, self._requeued)
@@ -102,86 +115,109 @@ class Worker:
                 "again for the trials that are left"
             )
 
-    def begun(self, job: Job) -> None:
-        """A trial's child runs."""
+    def _loop(self, slot: Mapping[str, str]) -> None:
+        """One slot's part: a trial after the other, until all have ended or the worker has to."""
+        while (claimed := self._next()) is not None:
+            begun = self._begin(claimed)
+            if isinstance(begun, Begun):
+                key, pruner = next(iter(self.frozen.study.objectives)), self.frozen.study.pruner["name"]
+                following = follow(begun, self.claims.study, key, pruner, self.firsts)
+                self._tell(claimed, self._run(begun, following, slot), begun.runs)
+                following.close()
+            else:
+                self._tell(claimed, begun)
+            with self.ended:
+                self.ended.notify_all()
 
-    def tick(self) -> None:
-        """Heartbeats, reports, and reasons to stop a trial."""
-        self._beat()
-        self._end_too_big()
-        for name, (begun, following) in self.running.items():
-            if name not in self.asked and (why := self._why_stop(begun, following)):
-                self.asked[name] = why
-                self.slots.end(begun.job)
-        self.board.tick()
+    def _next(self) -> Claimed | None:
+        """The next trial; it waits while all are taken and some run elsewhere, whose worker may die."""
+        waiting = Waiting()
+        while not (self.stop.reason or self.errors or self.row.reasons()):
+            if claimed := self.claims.claim():
+                return claimed
+            others = self._elsewhere()
+            if not others:
+                return None
+            if not self.running:
+                waiting.still(f"trials that other workers have: {others}")
+            with self.ended:
+                self.ended.wait(min(IDLE, self.claims.beats_every))
+        return None
 
-    def ended(self, job: Job, reason: str) -> None:
-        """Tell the study; a trial that another worker took over is left to it."""
-        self.next_look = 0.0
-        begun, following = self.running.pop(job.name)
-        asked = self.asked.pop(job.name, "")
-        self.progressed |= any(run.advanced for run in begun.runs)
-        if self.slots.abandoned:
-            return  # this worker fails, maybe for its storage: what it has is let go
-        if not self.claims.owns(begun.claimed.number):
-            following.close(TrialState.FAIL)
-            return
-        if reason == FINISHED:
-            following.tick()
-            state = self._complete(begun)
-        elif reason == STOPPED and not asked:
-            self.claims.leave(begun.claimed.number, self._requeued)
-            state = TrialState.FAIL
-        elif asked.startswith("pruned"):
-            state = self._tell(begun.claimed, TrialState.PRUNED, asked, runs=begun.runs)
-        else:
-            lines = tail(job.log)
-            why = asked or _with_words(reason, lines)
-            state = self._tell(begun.claimed, TrialState.FAIL, why, "\n".join(lines), begun.runs)
-        following.close(state)
-        if self.tracker:
-            self.tracker.ended(begun.claimed.number, begun.runs)
-
-    def _coming(self) -> Iterator[Job | None]:
-        """Jobs of claimed trials; None while all are taken and some run elsewhere, whose worker may die."""
-        while not self.stop.reason:
-            if time.monotonic() < self.next_look:
-                yield None
-                continue
-            if self.row.reasons():
-                return
-            claimed = self.claims.claim()
-            if claimed and (begun := self._begin(claimed)):
-                yield begun.job
-            elif claimed:
-                self.tick()  # a row of trials that end before they begin must not silence the heartbeats of others
-            elif claimed is None and (others := self._elsewhere()):
-                self.next_look = time.monotonic() + min(IDLE, self.claims.beats_every)
-                if not self.running:
-                    self.waiting.still(f"trials that other workers have: {others}")
-                yield None
-            elif claimed is None:
-                return
-
-    def _begin(self, claimed: Claimed) -> Begun | None:
-        """The trial made ready; None where it ended before it was begun."""
+    def _begin(self, claimed: Claimed) -> Begun | Pruned | Failed:
+        """The trial made ready, or why it ended before it was begun."""
         try:
             begun = self.preparation.begin(claimed)
         except OutageError:
             raise
         except OverBudgetError as error:
-            self._tell(claimed, TrialState.PRUNED, str(error))
-            return None
+            return Pruned(str(error))
         except UserError as error:
-            self._tell(claimed, TrialState.FAIL, str(error))
-            return None
+            return Failed(str(error))
         for run, host in product(begun.runs, claimed.before):
             forget(run.lock, host)
         self.claims.started(claimed.number, begun.runs[0].path)
-        self.lost.discard(claimed.number)
-        key, pruner = next(iter(self.frozen.study.objectives)), self.frozen.study.pruner["name"]
-        self.running[begun.job.name] = begun, follow(begun, self.claims.study, key, pruner, self.firsts)
         return begun
+
+    def _run(self, begun: Begun, following: Following, slot: Mapping[str, str]) -> Outcome:
+        """Run a trial to its outcome; its runs' epochs are reported until its process has ended."""
+        number = begun.claimed.number
+        trial = TrialRun(begun, slot, threads(len(self.slots)), self.frozen.study.name)
+        with self._watched(number, trial):
+            while trial.wait():
+                if why := following.tick():
+                    trial.ask(why)
+            outcome = trial.outcome()
+        self.progressed |= any(run.advanced for run in begun.runs)
+        if not self.errors and not self.claims.owns(number):
+            return Lost()
+        if isinstance(outcome, Completed):
+            following.tick()
+        return outcome
+
+    @contextmanager
+    def _watched(self, number: int, trial: TrialRun) -> Iterator[None]:
+        """While a trial runs it is looked after; whatever ends that leaves no process behind."""
+        self.running[number] = trial
+        try:
+            yield
+        finally:
+            if trial.child.process.is_alive():
+                trial.kill()
+            del self.running[number]
+
+    def _tell(self, claimed: Claimed, outcome: Outcome, runs: Sequence[RunFolder] = ()) -> None:
+        """Tell the study, and W&B; what goes on elsewhere is let go."""
+        if self.errors or isinstance(outcome, Lost):
+            return  # a worker that fails, maybe for its storage, lets all go in the end
+        if isinstance(outcome, Completed):
+            outcome = self._completed(claimed, runs)
+        if isinstance(outcome, Stopped):
+            self.claims.leave(claimed.number, self._requeued)
+        elif isinstance(outcome, Pruned | Failed):
+            state = TrialState.PRUNED if isinstance(outcome, Pruned) else TrialState.FAIL
+            log = "\n".join(outcome.log) if isinstance(outcome, Failed) else ""
+            if self.claims.finish(claimed, state, None, outcome.why, log):
+                for run in runs:
+                    forget_state(run)
+        if self.tracker and runs:
+            self.tracker.ended(claimed.number, runs)
+
+    def _completed(self, claimed: Claimed, runs: Sequence[RunFolder]) -> Outcome:
+        """Tell the study a trial's values; it failed where its results lack one."""
+        try:
+            for key, most in self.frozen.constraints.items():
+                if key not in (PARAMETERS, *claimed.trial.constraints):
+                    claimed.trial.set_constraint(key, value(runs, key) - most)
+            values = [value(runs, key) for key in self.frozen.study.objectives]
+            if said := note(runs):
+                claimed.trial.set_user_attr(NOTE, said)
+        except OutageError:
+            raise
+        except UserError as error:
+            return Failed(str(error))
+        self.claims.finish(claimed, TrialState.COMPLETE, values)
+        return Completed()
 
     def _elsewhere(self) -> str:
         """The numbers of trials that have not ended; none where all have."""
@@ -191,72 +227,74 @@ class Worker:
         more = f" and {len(found) - NAMED} more" if len(found) > NAMED else ""
         return ", ".join(map(str, found[:NAMED])) + more
 
+    def _run_slots(self) -> None:
+        """Run the loops, and look after what they run, until all have ended; an error in one of them ends the others.
+
+        Raises:
+            what a loop, or the heartbeats, raised first.
+        """
+        over = threading.Event()
+        loops = [self._thread(self._loop, slot) for slot in self.slots]
+        beating = self._thread(self._beat, over)
+        try:
+            while any(loop.is_alive() for loop in loops) and not self.errors:
+                with self.ended:
+                    self.ended.wait(TICK)
+                self._look_after()
+                self.board.tick()
+        except BaseException as error:
+            self.errors.append(error)
+        finally:
+            over.set()
+            if self.errors:
+                for trial in list(self.running.values()):
+                    trial.kill()
+            with self.ended:
+                self.ended.notify_all()
+            for thread in (*loops, beating):
+                thread.join()
+        if self.errors:
+            raise self.errors[0]
+
+    def _thread(self, target: Callable[..., None], *arguments: object) -> threading.Thread:
+        def run() -> None:
+            try:
+                target(*arguments)
+            except BaseException as error:
+                self.errors.append(error)
+
+        thread = threading.Thread(target=run, daemon=True)
+        thread.start()
+        return thread
+
+    def _beat(self, over: threading.Event) -> None:
+        """Heartbeats of all trials; those that another worker took over are stopped."""
+        while not over.wait(self.claims.beats_every):
+            for number in self.claims.beat():
+                if trial := self.running.get(number):
+                    trial.ask(Lost())
+
+    def _look_after(self) -> None:
+        """Pass on a stop request, end what holds too much memory, and kill what was asked to stop and does not."""
+        most = self.frozen.study.memory
+        held = resident() if most is not None and self.running else None
+        for trial in list(self.running.values()):
+            if self.stop.reason:
+                trial.ask(Stopped())
+            if held and most is not None and held(trial.child.process.pid or 0) > most:
+                # No figure of what it held: reasons in a row are compared. With time to stop it would eat the machine.
+                trial.ask(Failed(f"{MEMORY} (more than study.memory={most} MiB)"), at_once=True)
+            trial.enforce()
+
     def _meanwhile(self) -> None:
         """While the storage is away: what needs no storage goes on."""
-        self._beat()
-        self._end_too_big()
-        self.slots.pass_on_stop()
-        if self.stop.reason and not self.slots.alive:
+        self._look_after()
+        if self.errors:
+            raise StoppedError("an error of this worker", 1)
+        if self.stop.reason and not any(trial.child.process.is_alive() for trial in list(self.running.values())):
             raise StoppedError(self.stop.reason, self.stop.exit_code)
-
-    def _end_too_big(self) -> None:
-        most = self.frozen.study.memory
-        if most is None:
-            return
-        held = resident()
-        for name, (begun, _) in self.running.items():
-            if name not in self.asked and held(self.slots.pid(begun.job)) > most:
-                # No figure of what it held: reasons in a row are compared.
-                self.asked[name] = f"{MEMORY} (more than study.memory={most} MiB)"
-                self.slots.end(begun.job, at_once=True)  # with time to stop it would eat the machine
-
-    def _beat(self) -> None:
-        """The heartbeats of all trials, when it is time to."""
-        if time.monotonic() >= self.next_beat:
-            self.next_beat = time.monotonic() + self.claims.beats_every
-            self.lost |= set(self.claims.beat())
-
-    def _why_stop(self, begun: Begun, following: Following) -> str:
-        if begun.claimed.number in self.lost:
-            return "taken over by another worker"
-        return following.tick()
-
-    def _complete(self, begun: Begun) -> TrialState:
-        try:
-            for key, most in self.frozen.constraints.items():
-                if key not in (PARAMETERS, *begun.claimed.trial.constraints):
-                    begun.claimed.trial.set_constraint(key, value(begun.runs, key) - most)
-            values = [value(begun.runs, key) for key in self.frozen.study.objectives]
-            if said := note(begun.runs):
-                begun.claimed.trial.set_user_attr(NOTE, said)
-        except OutageError:
-            raise
-        except UserError as error:
-            return self._tell(begun.claimed, TrialState.FAIL, str(error), runs=begun.runs)
-        self.claims.finish(begun.claimed, TrialState.COMPLETE, values)
-        return TrialState.COMPLETE
-
-    def _tell(
-        self,
-        claimed: Claimed,
-        state: TrialState,
-        reason: str,
-        log_end: str = "",
-        runs: Sequence[RunFolder] = (),
-    ) -> TrialState:
-        if not self.claims.finish(claimed, state, None, reason, log_end):
-            return state
-        for run in runs:
-            forget_state(run)
-        return state
 
     @property
     def _requeued(self) -> bool:
         """Whether this worker's job will have itself started again."""
         return self.stop.exit_code == 128 + signal.SIGUSR1
-
-
-def _with_words(reason: str, log: Sequence[str]) -> str:
-    """The reason, of an exception without a name of its own with the last that its process said."""
-    words = next((line.strip() for line in reversed(log) if line.strip()), "")
-    return f"{reason}: {words[:WORDS]}" if reason == FAILED and words else reason

@@ -95,7 +95,7 @@ def test_a_row_is_counted_over_workers_and_a_new_start_goes_on(stand: Any) -> No
     """Two workers make one row of three between them; started again, three more fail before that ends, too."""
     space = {"model.mood": [2.0], trials.RATE: trials.RATES}
     own = ["model.name=erratic", "model.dropout=0.0"]
-    stand.write(space, *own, study={"trials": 9, "failures": 3, "pruner": {"name": "none"}})
+    stand.write(space, *own, study={"trials": 9, "failures": 3, "pruner": {"name": "none"}, "stale": 6.0})
     for process in [stand.process("sweep", "s.yaml") for _ in range(2)]:
         assert process.wait() == 1
         assert "trials in a row ended with: loss is not finite" in process.said

@@ -12,13 +12,12 @@ from optuna.trial import TrialState
 
 from ser_lightning.errors import UserError
 from ser_lightning.files import write_csv
-from ser_lightning.processes.slots import Job
 from ser_lightning.runs.folder import RunFolder
 from ser_lightning.sweeps.claims import Claimed
 from ser_lightning.sweeps.first_folds import settle
 from ser_lightning.sweeps.following import Following, follow
 from ser_lightning.sweeps.result import value
-from ser_lightning.sweeps.trial import Begun
+from ser_lightning.sweeps.trial import Begun, Pruned
 
 KEY = "validation.uar"
 Begin = Callable[..., tuple[Begun, Following]]
@@ -37,8 +36,7 @@ def begin(tmp_path: Path) -> Begin:
     ) -> tuple[Begun, Following]:
         trial = again or whole.ask()
         runs = [RunFolder(tmp_path / f"{trial.number}-{fold}") for fold in range(folds)]
-        job = Job(f"trial {trial.number}", print, (), runs[0].trial_log(trial.number))
-        begun = Begun(Claimed(trial, trial.number, again is not None, None), {}, runs, job)
+        begun = Begun(Claimed(trial, trial.number, again is not None, None), {}, runs, [])
         return begun, follow(begun, whole, KEY, "median", firsts)
 
     return make
@@ -61,9 +59,9 @@ def reported(whole: Study, number: int) -> dict[int, float]:
 def test_each_epoch_is_reported_once_and_a_gap_stays_one(begin: Begin) -> None:
     whole = study(MedianPruner())
     begun, following = begin(whole)
-    assert following.tick() == "" and reported(whole, 0) == {}
+    assert following.tick() is None and reported(whole, 0) == {}
     epochs(begun.runs[0], 0.5, None, 0.7)
-    assert following.tick() == ""
+    assert following.tick() is None
     assert reported(whole, 0) == {0: 0.5, 2: 0.7}
     epochs(begun.runs[0], 0.4, 0.6, 0.7)
     following.tick()
@@ -92,13 +90,13 @@ def test_the_median_of_the_others_prunes(begin: Begin) -> None:
     for uar in (0.6, 0.7, 0.8):
         begun, following = begin(whole)
         epochs(begun.runs[0], 0.2, uar)
-        assert following.tick() == ""
+        assert following.tick() is None
         whole.tell(begun.claimed.number, uar)
     (low, behind), (high, ahead) = begin(whole), begin(whole)
     epochs(low.runs[0], 0.1, 0.69, 0.9)
     epochs(high.runs[0], 0.1, 0.71)
-    assert behind.tick() == "pruned by median after epoch 1"
-    assert ahead.tick() == ""
+    assert behind.tick() == Pruned("pruned by median after epoch 1")
+    assert ahead.tick() is None
     assert reported(whole, 3) == {0: 0.1, 1: 0.69}, "nothing more of a trial that is to stop"
 
 
@@ -106,23 +104,23 @@ def test_several_objectives_report_nothing(begin: Begin) -> None:
     whole = study(MedianPruner(), "maximize", "minimize")
     begun, following = begin(whole)
     epochs(begun.runs[0], 0.5)
-    assert following.tick() == "" and reported(whole, 0) == {}
+    assert following.tick() is None and reported(whole, 0) == {}
 
 
 def test_folds_are_steps_and_the_first_folds_epochs_are_another_study(begin: Begin) -> None:
     whole, firsts = study(WilcoxonPruner()), study(ThresholdPruner(lower=0.3))
     begun, following = begin(whole, 3, firsts)
     epochs(begun.runs[0], 0.5, 0.6)
-    assert following.tick() == ""
+    assert following.tick() is None
     assert (reported(whole, 0), reported(firsts, 0)) == ({}, {0: 0.5, 1: 0.6})
     finish(begun.runs[0], 0.6)
     finish(begun.runs[1], 0.8)
-    assert following.tick() == ""
+    assert following.tick() is None
     assert reported(whole, 0) == {0: 0.6, 1: 0.8}
     first = firsts.trials[0]
     assert (first.state, first.value) == (TrialState.COMPLETE, 0.6), "others are compared with it from now on"
     finish(begun.runs[2], 0.7)
-    following.close(TrialState.COMPLETE)
+    following.close()
     assert value(begun.runs, KEY) == pytest.approx(0.7)
 
 
@@ -130,9 +128,9 @@ def test_a_first_fold_is_pruned_by_its_epochs(begin: Begin) -> None:
     whole, firsts = study(WilcoxonPruner()), study(ThresholdPruner(lower=0.3))
     begun, following = begin(whole, 3, firsts)
     epochs(begun.runs[0], 0.4, 0.2)
-    assert following.tick() == "pruned by median after epoch 1 of the first fold"
+    assert following.tick() == Pruned("pruned by median after epoch 1 of the first fold")
     whole.tell(begun.claimed.number, None, TrialState.PRUNED)
-    following.close(TrialState.PRUNED)
+    following.close()
     assert [trial.state for trial in firsts.trials] == [TrialState.PRUNED]
 
 
@@ -141,7 +139,7 @@ def test_epochs_of_a_first_fold_that_was_quicker_than_its_follower_are_reported_
     begun, following = begin(whole, 2, firsts)
     epochs(begun.runs[0], 0.4, 0.2, 0.1)
     finish(begun.runs[0], 0.4)
-    assert following.tick() == "", "there is nothing left of it to save"
+    assert following.tick() is None, "there is nothing left of it to save"
     (first,) = firsts.trials
     assert (first.intermediate_values, first.state) == ({0: 0.4, 1: 0.2, 2: 0.1}, TrialState.COMPLETE)
 
@@ -152,7 +150,7 @@ def test_who_adopts_a_trial_goes_on_with_its_first_fold(begin: Begin) -> None:
     begun, following = begin(whole, 2, firsts)
     epochs(begun.runs[0], 0.4, 0.5)
     following.tick()
-    following.close(TrialState.FAIL)  # let go: the trial itself is unfinished
+    following.close()  # let go: the trial itself is unfinished
     assert [trial.state for trial in firsts.trials] == [TrialState.RUNNING] * 2
     again = optuna.Trial(whole, whole.trials[1]._trial_id)
     _, adopted = begin(whole, 2, firsts, again)
@@ -160,9 +158,9 @@ def test_who_adopts_a_trial_goes_on_with_its_first_fold(begin: Begin) -> None:
     adopted.tick()
     assert reported(firsts, 1) == {0: 0.4, 1: 0.5, 2: 0.6} and len(firsts.trials) == 2
     whole.tell(1, None, TrialState.FAIL)
-    adopted.close(TrialState.FAIL)
+    adopted.close()
     assert [trial.state for trial in firsts.trials] == [TrialState.RUNNING, TrialState.FAIL]
-    assert other.tick() == "", "the other trial's first fold goes on"
+    assert other.tick() is None, "the other trial's first fold goes on"
 
 
 def test_the_end_of_a_sweep_leaves_no_first_fold_running(begin: Begin) -> None:
@@ -187,8 +185,8 @@ def test_a_fold_without_the_number_ends_its_trial_with_these_words(begin: Begin)
     begun, following = begin(whole, 2, firsts)
     begun.runs[0].path.mkdir()
     begun.runs[0].result.write_text(json.dumps({"validation": {}}))
-    assert following.tick() == following.tick() != ""
-    assert following.tick().startswith("no finite number at `validation.uar`")
+    assert following.tick() == following.tick() is not None
+    assert str(following.tick()).startswith("Failed(why='no finite number at `validation.uar`")
 
 
 def test_folds_that_are_worse_than_the_best_trials_prune_by_wilcoxon(begin: Begin) -> None:
@@ -205,7 +203,7 @@ def test_folds_that_are_worse_than_the_best_trials_prune_by_wilcoxon(begin: Begi
         why = following.tick()
         assert bool(why) == (0.5 ** (fold + 1) < 0.1), fold
         if why:
-            assert why == "pruned by wilcoxon after fold 3"
+            assert why == Pruned("pruned by wilcoxon after fold 3")
             break
     assert len(reported(whole, 1)) == 4
 
@@ -216,7 +214,7 @@ def test_a_trial_whose_folds_are_all_there_is_not_pruned(begin: Begin) -> None:
         begun, following = begin(whole, 5, firsts)
         for fold, run in enumerate(begun.runs):
             finish(run, level + fold / 100)
-        assert following.tick() == ""
+        assert following.tick() is None
         whole.tell(begun.claimed.number, value(begun.runs, KEY))
     assert len(reported(whole, 1)) == 5
 
@@ -226,7 +224,7 @@ def test_a_first_fold_that_somebody_finished_before_is_not_asked_for_again(begin
     finish(RunFolder(tmp_path / "0-0"), 0.6)
     _, following = begin(whole, 2, firsts)
     following.tick()
-    following.close(TrialState.FAIL)
+    following.close()
     assert reported(whole, 0) == {0: 0.6} and firsts.trials == []
 
 

@@ -28,6 +28,7 @@ SWEEP: dict[str, Any] = {
         "pruner": {"name": "threshold", "lower": LEAST, "n_warmup_steps": 1},
         "memory": MEMORY,
         "failures": 200,  # kills come in rows
+        "stale": 6.0,  # of which an idle worker looks every sixth
     },
     # No float that is drawn is a whole number, so only what a study starts with has a mood.
     "space": {trials.RATE: trials.RATES, MOOD: {"float": [0.0, 6.0]}},

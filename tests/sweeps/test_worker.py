@@ -58,7 +58,7 @@ def test_a_model_above_the_budget_is_never_trained(stand: Any) -> None:
 
 
 def test_trials_with_the_same_values_are_one_run(stand: Any) -> None:
-    stand.write(ONE, study={"trials": 4, "pruner": NONE})
+    stand.write(ONE, study={"trials": 4, "pruner": NONE, "stale": 6.0})
     for process in [stand.process("sweep", "s.yaml", "jobs=2") for _ in range(2)]:
         assert process.wait() == 0, process.said
     study = stand.study()
