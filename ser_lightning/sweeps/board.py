@@ -1,6 +1,7 @@
 """What a person sees while a worker is at work: how the study stands, and a row for each trial that runs."""
 
 import time
+from collections.abc import Mapping
 from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
@@ -15,8 +16,7 @@ from rich.text import Text
 
 from ser_lightning.console import console, say
 from ser_lightning.runs.folder import RunFolder
-from ser_lightning.sweeps.alive import liveness
-from ser_lightning.sweeps.claims import NOTE, REASON, RUN, WORKER, Claims
+from ser_lightning.sweeps.claims import NOTE, REASON, RUN, WORKER, Claims, liveness
 from ser_lightning.sweeps.frozen import Frozen
 from ser_lightning.sweeps.standing import Standing, leading, seconds, settings_of, values_of
 from ser_lightning.training.history import read_history
@@ -38,7 +38,7 @@ class Board:
     def __init__(self, frozen: Frozen, claims: Claims) -> None:
         self.frozen, self.claims = frozen, claims
         self.standing, self.leader = Standing([]), list[FrozenTrial]()
-        self.lives: dict[int, str] = {}
+        self.lives: Mapping[int, str] = {}
         self.told: set[int] | None = None
         """Numbers of trials that have ended already."""
         self.next, self.pulse = 0.0, 0.0
@@ -134,7 +134,7 @@ class Board:
             return
         others = [t for t in self.standing.by_state[TrialState.RUNNING] if t.number not in self.claims.held]
         with suppress(OSError):  # the study's folder is away: what was known last is shown
-            self.lives = liveness(self.claims.owners, others, self.frozen.study.stale)
+            self.lives = liveness(self.claims.leases, others)
         self.pulse = time.monotonic() + PULSE
 
     def _tell(self) -> None:
@@ -143,7 +143,7 @@ class Board:
         new = ended.keys() - (ended.keys() if self.told is None else self.told)
         self.told = set(ended)
         for trial in (ended[number] for number in sorted(new)):
-            if trial.user_attrs.get(WORKER) == str(self.claims.owners.me):
+            if trial.user_attrs.get(WORKER) == str(self.claims.leases.me):
                 say(self._line(trial))
 
     def _line(self, trial: FrozenTrial) -> str:

@@ -16,10 +16,8 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 from ser_lightning.processes.identity import Identity
 from ser_lightning.processes.scheduler import allocation
 from ser_lightning.runs.folder import RunFolder
-from ser_lightning.sweeps import heartbeat
-from ser_lightning.sweeps.heartbeat import Liveness
+from ser_lightning.sweeps.lease import Lease, Leases, Liveness
 from ser_lightning.sweeps.outage import Outage
-from ser_lightning.sweeps.owners import Owner, Owners
 from ser_lightning.sweeps.retention import forget_state
 from ser_lightning.sweeps.samplers import sampler
 from ser_lightning.sweeps.settings import StudySettings
@@ -27,9 +25,6 @@ from ser_lightning.sweeps.study import TRIALS, StudyFolder
 
 RUN, WORKER, ADOPTIONS, REASON, LOG_END, NOTE = "run", "worker", "adoptions", "reason", "log_end", "note"
 """Attributes of a trial."""
-
-BEATS = 6
-"""Heartbeats within `study.stale`: so many may be missed before a worker counts as dead."""
 
 logger = logging.getLogger(__name__)
 
@@ -50,7 +45,7 @@ class Claimed:
 
 @dataclass
 class _Held:
-    owner: Owner
+    lease: Lease
     trial: Trial
     run: Path | None
     written: bool = False
@@ -69,9 +64,9 @@ class Claims:
 
     def __init__(self, study: Study, folder: StudyFolder, settings: StudySettings, me: Identity | None = None) -> None:
         self.study, self.settings = study, settings
-        self.owners = Owners(folder.owners, me or Identity.here())
+        self.leases = Leases(folder.owners, me or Identity.here(), settings.stale)
         self._held: dict[int, _Held] = {}
-        self._dropped, self._dropping = list[Owner](), threading.Lock()
+        self._dropped, self._dropping = list[Lease](), threading.Lock()
         """What this worker no longer holds, though files may still say so."""
         self._files, self._unwritten = Outage(f"the folder {folder.owners}"), ""
 
@@ -99,7 +94,7 @@ class Claims:
         return claimed
 
     def _claim(self) -> Claimed | None:
-        turns, total = self.owners.turns(), self.study.user_attrs[TRIALS]
+        turns, total = self.leases.turns(), self.study.user_attrs[TRIALS]
         open_trials = self.study.get_trials(deepcopy=False, states=(TrialState.RUNNING, TrialState.WAITING))
         for found in sorted(open_trials, key=lambda trial: (trial.state == TrialState.WAITING, trial.number)):
             if found.number < total and (claimed := self._take(found, turns.get(found.number))):
@@ -108,8 +103,7 @@ class Claims:
 
     def liveness(self, trial: FrozenTrial) -> Liveness:
         """Whether the worker of an unfinished trial will go on with it; "dead" where it never had one."""
-        turn = self.owners.turns().get(trial.number)
-        return "dead" if turn is None else self._liveness(trial, self.owners.read(trial.number, turn))
+        return liveness(self.leases, [trial])[trial.number]
 
     def started(self, number: int, run: Path) -> None:
         """Remember the folder in which the trial is run, and begin its heartbeat there."""
@@ -118,13 +112,8 @@ class Claims:
         held.trial.set_user_attr(RUN, str(held.run))
         self._beat(number, held, first=True)
 
-    @property
-    def beats_every(self) -> float:
-        """Seconds between two heartbeats of a trial."""
-        return self.settings.stale / BEATS
-
     def beat(self) -> list[int]:
-        """Say that this worker lives, every `beats_every`; the numbers of trials that others took over meanwhile.
+        """Say that this worker lives, every `leases.beats_every`; the numbers of trials that others took over.
 
         That happens to a worker that was suspended, or cut off from the file system, for longer than `study.stale`:
         it must stop what it does for them, and write nothing more into their folders.
@@ -134,7 +123,7 @@ class Claims:
             if self.owns(number, surely=False):
                 self._beat(number, held)
             elif self._held.pop(number, None):
-                self._dropped.append(held.owner)
+                self._dropped.append(held.lease)
                 lost.append(number)
         return lost
 
@@ -148,7 +137,7 @@ class Claims:
         if held is None:
             return False
         try:
-            mine = self.owners.holds(held.owner, surely)
+            mine = self.leases.holds(held.lease, surely)
         except OSError as error:
             self._files.failed(error)
             return time.monotonic() - held.sure <= self.settings.stale
@@ -163,7 +152,7 @@ class Claims:
         Args:
             requeued: this worker's job will be started again, and should find it.
         """
-        self._dropped.append(replace(self._held.pop(number).owner, requeued=requeued))
+        self._dropped.append(replace(self._held.pop(number).lease, requeued=requeued))
         with suppress(OSError):  # tried again with the next claim; without one this process ends, and the trial is free
             self._let_go()
 
@@ -173,13 +162,13 @@ class Claims:
         if here is None or here.tasks == 1:
             return False
         try:
-            turns, me = self.owners.turns(), self.owners.me
+            turns, me = self.leases.turns(), self.leases.me
         except OSError:  # who cannot see the others asks for itself: to be asked for twice does no harm
             return False
         running = self.study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
-        last = [(one, self.owners.read(one.number, turns[one.number])) for one in running if one.number in turns]
-        beside = [(trial, owner) for trial, owner in last if owner.who and owner.who.job == me.job and owner.who != me]
-        return any(self._liveness(trial, owner) == "alive" for trial, owner in beside)
+        last = [(one, self.leases.read(one.number, turns[one.number])) for one in running if one.number in turns]
+        beside = [(trial, one) for trial, one in last if one.who and one.who.job == me.job and one.who != me]
+        return any(self._liveness(trial, lease) == "alive" for trial, lease in beside)
 
     def finish(
         self,
@@ -206,7 +195,7 @@ class Claims:
 
     def _beat(self, number: int, held: _Held, first: bool = False) -> None:
         try:
-            heartbeat.write(held.owner, held.run, self.study.study_name, number, first or not held.written)
+            self.leases.beat(held.lease, held.run, self.study.study_name, first or not held.written)
             held.written = held.run is not None
         except OSError as error:  # a full disk, say: worth no training, and the others will notice if it lasts
             if self._unwritten != str(error):
@@ -218,15 +207,15 @@ class Claims:
     def _let_go(self) -> None:
         with self._dropping:
             while self._dropped:
-                if self.owners.holds(owner := self._dropped[0]):
-                    self.owners.leave(owner, owner.requeued)
+                if self.leases.holds(lease := self._dropped[0]):
+                    self.leases.leave(lease)
                 self._dropped.pop(0)
 
     def _take(self, found: FrozenTrial, turn: int | None) -> Claimed | None:
-        last = None if turn is None else self.owners.read(found.number, turn)
+        last = None if turn is None else self.leases.read(found.number, turn)
         if last and self._liveness(found, last) != "dead":
             return None
-        mine = self.owners.succeed(found.number, last)
+        mine = self.leases.take(found.number, last)
         if mine is None:
             return None
         claimed = None
@@ -253,7 +242,7 @@ class Claims:
         own.sampler = sampler(self.settings, found.number)
         return Trial(own, identifier)
 
-    def _begin(self, trial: Trial, mine: Owner) -> Claimed | None:
+    def _begin(self, trial: Trial, mine: Lease) -> Claimed | None:
         text = trial.user_attrs.get(RUN)
         run = Path(text) if text else None
         if mine.deaths > self.settings.adoptions:
@@ -262,21 +251,21 @@ class Claims:
                 forget_state(RunFolder(run), self._before(mine, trial.number))
             return None
         try:
-            trial.set_user_attr(WORKER, str(self.owners.me))
+            trial.set_user_attr(WORKER, str(self.leases.me))
             trial.set_user_attr(ADOPTIONS, mine.deaths)
         except UpdateFinishedTrialError:
             return None
         self._held[trial.number] = _Held(mine, trial, run)
         return Claimed(trial, trial.number, mine.turn > 0, run, self._before(mine, trial.number))
 
-    def _before(self, mine: Owner, number: int) -> list[str]:
+    def _before(self, mine: Lease, number: int) -> list[str]:
         """Of all turns: who died as soon as it had the trial did not clear away what the one before it had left."""
-        earlier = [self.owners.read(number, turn) for turn in range(mine.turn)]
-        return sorted({owner.who.host for owner in earlier if owner.who})
+        earlier = [self.leases.read(number, turn) for turn in range(mine.turn)]
+        return sorted({lease.who.host for lease in earlier if lease.who})
 
-    def _liveness(self, trial: FrozenTrial, owner: Owner) -> Liveness:
+    def _liveness(self, trial: FrozenTrial, last: Lease) -> Liveness:
         run = trial.user_attrs.get(RUN)
-        return heartbeat.liveness(owner, Path(run) if run else None, self.owners, self.settings.stale)
+        return self.leases.liveness(last, Path(run) if run else None)
 
     def _tell(
         self,
@@ -296,3 +285,18 @@ class Claims:
                 return False
             raise
         return True
+
+
+def liveness(leases: Leases, trials: Sequence[FrozenTrial]) -> dict[int, Liveness]:
+    """Whether the workers of unfinished trials will go on with them, by the trial's number.
+
+    Raises:
+        OSError: the folder of the leases cannot be read, or written: the present is asked of its file system by a file.
+    """
+    turns = leases.turns() if trials else {}
+    found: dict[int, Liveness] = {}
+    for trial in trials:
+        turn, run = turns.get(trial.number), trial.user_attrs.get(RUN)
+        last = None if turn is None else leases.read(trial.number, turn)
+        found[trial.number] = leases.liveness(last, Path(run) if run else None) if last else "dead"
+    return found

@@ -1,12 +1,13 @@
 """`ser study NAME`: what a study has found so far, what failed, who works on it, and what to type next."""
 
 import shlex
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import optuna
 from optuna.study import Study
-from optuna.trial import TrialState
+from optuna.trial import FrozenTrial, TrialState
 from rich.table import Table
 from rich.text import Text
 
@@ -14,12 +15,11 @@ from ser_lightning.config.settings import names_and
 from ser_lightning.console import answer
 from ser_lightning.errors import ConfigError
 from ser_lightning.processes.identity import Identity
-from ser_lightning.sweeps.alive import liveness, workers
-from ser_lightning.sweeps.claims import LOG_END
+from ser_lightning.sweeps.claims import LOG_END, WORKER, liveness
 from ser_lightning.sweeps.frozen import Frozen
 from ser_lightning.sweeps.importances import importances
 from ser_lightning.sweeps.leader_board import leader_board
-from ser_lightning.sweeps.owners import Owners
+from ser_lightning.sweeps.lease import Leases
 from ser_lightning.sweeps.standing import Standing, figure
 from ser_lightning.sweeps.study import StudyFolder, open_study
 from ser_lightning.sweeps.verbs import Show
@@ -99,10 +99,24 @@ def _show_failures(standing: Standing) -> None:
 
 
 def _show_workers(folder: StudyFolder, frozen: Frozen, standing: Standing) -> None:
-    lives = liveness(Owners(folder.owners, Identity.here()), standing.trials, frozen.study.stale)
-    for one in workers(standing.trials, lives):
-        at_work = ", ".join(f"on trial {number} ({state})" for number, state in one.running.items())
-        answer(f"worker {one.worker}: {one.ended} ended{', ' * bool(at_work)}{at_work}")
+    """Every worker that had a trial last, those with running trials first."""
+    ended = Counter(t.user_attrs[WORKER] for t in standing.trials if t.state.is_finished() and WORKER in t.user_attrs)
+    running: dict[str, list[int]] = {}
+    for trial in standing.by_state[TrialState.RUNNING]:
+        if WORKER in trial.user_attrs:
+            running.setdefault(trial.user_attrs[WORKER], []).append(trial.number)
+    lives = _lives(folder, frozen, standing.by_state[TrialState.RUNNING])
+    for name in [*running, *sorted(ended.keys() - running.keys())]:
+        at_work = ", ".join(f"on trial {number} ({lives.get(number, 'unknown')})" for number in running.get(name, []))
+        answer(f"worker {name}: {ended[name]} ended{', ' * bool(at_work)}{at_work}")
+
+
+def _lives(folder: StudyFolder, frozen: Frozen, running: Sequence[FrozenTrial]) -> Mapping[int, str]:
+    """Whether workers live; nothing is known of them in a folder that may only be read."""
+    try:
+        return liveness(Leases(folder.owners, Identity.here(), frozen.study.stale), running)
+    except PermissionError:
+        return {}
 
 
 def _show_next(named: str, folder: StudyFolder, frozen: Frozen, standing: Standing) -> None:

@@ -141,7 +141,7 @@ class Worker:
             if not self.running:
                 waiting.still(f"trials that other workers have: {others}")
             with self.ended:
-                self.ended.wait(min(IDLE, self.claims.beats_every))
+                self.ended.wait(min(IDLE, self.claims.leases.beats_every))
         return None
 
     def _begin(self, claimed: Claimed) -> Begun | Pruned | Failed:
@@ -269,7 +269,7 @@ class Worker:
 
     def _beat(self, over: threading.Event) -> None:
         """Heartbeats of all trials; those that another worker took over are stopped."""
-        while not over.wait(self.claims.beats_every):
+        while not over.wait(self.claims.leases.beats_every):
             for number in self.claims.beat():
                 if trial := self.running.get(number):
                     trial.ask(Lost())

@@ -148,9 +148,9 @@ def test_a_row_for_each_trial_that_runs(
     board.look()
     with console.capture() as shown:
         console.print(board.shown())
-    row = next(line for line in shown.get().splitlines() if str(mine.owners.me) in line)
+    row = next(line for line in shown.get().splitlines() if str(mine.leases.me) in line)
     cells = [cell.strip() for cell in row.strip("│").split("│")]
-    assert cells[:4] == ["0", str(mine.owners.me), "2", "0.625"] and cells[5].startswith(f"{RATE}=")
+    assert cells[:4] == ["0", str(mine.leases.me), "2", "0.625"] and cells[5].startswith(f"{RATE}=")
 
     def stale(path: Path) -> object:
         raise OSError(116, "Stale file handle", str(path))

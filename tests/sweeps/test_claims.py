@@ -19,8 +19,9 @@ import pytest
 from optuna.trial import TrialState
 
 from ser_lightning.errors import UserError
+from ser_lightning.processes import queue
 from ser_lightning.processes.identity import Identity, place, process_start
-from ser_lightning.sweeps import heartbeat, owners
+from ser_lightning.sweeps import lease
 from ser_lightning.sweeps.claims import Claims
 from ser_lightning.sweeps.frozen import Frozen
 from ser_lightning.sweeps.study import StudyFolder, open_study
@@ -165,14 +166,14 @@ def test_a_killed_workers_trial_is_taken_up_under_its_number(
 def test_of_many_who_reach_for_a_dead_workers_trial_one_gets_it(join: Join, monkeypatch: pytest.MonkeyPatch) -> None:
     assert join(gone(), trials=1).claim() is not None
     adopters = [join(trials=1) for _ in range(8)]
-    barrier, judged = threading.Barrier(8), heartbeat.liveness
+    barrier, judged = threading.Barrier(8), lease.Leases.liveness
 
-    def all_at_once(*arguments: Any) -> heartbeat.Liveness:
+    def all_at_once(*arguments: Any) -> lease.Liveness:
         verdict = judged(*arguments)
         barrier.wait()
         return verdict
 
-    monkeypatch.setattr(heartbeat, "liveness", all_at_once)
+    monkeypatch.setattr(lease.Leases, "liveness", all_at_once)
     with ThreadPoolExecutor(8) as pool:
         claimed = list(pool.map(lambda claims: claims.claim(), adopters))
     assert [one.number for one in claimed if one] == [0]
@@ -276,7 +277,7 @@ def test_on_another_host_the_heartbeat_decides(join: Join, tmp_path: Path) -> No
     assert near.liveness(trial) == "alive"
     assert near.claim() is None
     long_ago = time.time() - 5
-    for path in (run / "heartbeat", *near.owners._folder.glob("0.*")):
+    for path in (run / "heartbeat", *near.leases.folder.glob("0.*")):
         assert near.liveness(trial) == "alive"
         os.utime(path, (long_ago, long_ago))
     assert near.liveness(trial) == "dead"
@@ -298,16 +299,16 @@ def test_a_machine_that_was_booted_again_is_another(join: Join) -> None:
     before = replace(HERE, place=place().replace("pid:", "pid:1"))
     claims = join(before, trials=1, stale=60.0)
     claims.claim()
-    owner, seen = claims.owners.read(0, 0), owners.Owners(claims.owners._folder, HERE)
+    last, seen = claims.leases.read(0, 0), lease.Leases(claims.leases.folder, HERE, 60.0)
     assert seen.turns() == {0: 0}
-    assert heartbeat.liveness(owner, None, seen, 60.0) == "alive"
-    os.utime(owner.path, (time.time() - 90,) * 2)
-    assert heartbeat.liveness(owner, None, seen, 60.0) == "dead"
+    assert seen.liveness(last, None) == "alive"
+    os.utime(last.path, (time.time() - 90,) * 2)
+    assert seen.liveness(last, None) == "dead"
 
 
 def test_an_owner_who_was_killed_before_writing_its_name_is_dead_in_time(join: Join) -> None:
     claims = join(trials=1, stale=60.0)
-    (path := claims.owners._folder).mkdir(parents=True, exist_ok=True)
+    (path := claims.leases.folder).mkdir(parents=True, exist_ok=True)
     (path / "0.0").touch()
     assert claims.claim() is None
     os.utime(path / "0.0", (time.time() - 90,) * 2)
@@ -332,7 +333,7 @@ def squeue(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], N
     def answers(answer: str) -> None:
         (folder / "squeue").write_text(SQUEUE.format(folder=folder, answer=answer), encoding="utf-8")
         (folder / "squeue").chmod(0o755)
-        monkeypatch.setattr(heartbeat, "_scheduler", heartbeat.Scheduler())
+        monkeypatch.setattr(lease, "_queue", queue.Queue())
 
     return answers
 
@@ -354,7 +355,7 @@ def test_a_trial_whose_job_is_queued_is_not_dead(
         ("exec sleep 60", "queued"),
     ]:
         if "sleep" in answer:
-            monkeypatch.setattr(heartbeat, "SQUEUE_SECONDS", 0.2)
+            monkeypatch.setattr(queue, "SECONDS", 0.2)
         squeue(answer)
         assert near.liveness(trial) == liveness, answer
     assert "--jobs=4711" in (tmp_path / "bin" / "asked").read_text()
@@ -386,8 +387,8 @@ def test_the_scheduler_is_asked_seldom_and_for_all_jobs_at_once(
     squeue: Callable[[str], None], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     squeue("echo 1 PENDING; echo 2 RUNNING; echo 3 PENDING")
-    scheduler, now = heartbeat.Scheduler(), [0.0]
-    monkeypatch.setattr(heartbeat.time, "monotonic", lambda: now[0])
+    scheduler, now = queue.Queue(), [0.0]
+    monkeypatch.setattr(queue.time, "monotonic", lambda: now[0])
     states = {job: scheduler.state(job) for job in "1231234"}
     assert states == {"1": "PENDING", "2": "RUNNING", "3": "PENDING", "4": ""}
     asked = tmp_path / "bin" / "asked"
@@ -425,8 +426,8 @@ def test_a_heartbeat_of_another_trial_with_the_same_run_is_no_life(join: Join, t
     twin.started(1, run)
     near = join(trials=2)
     assert [near.liveness(trial) for trial in near.study.trials] == ["alive", "alive"]
-    os.utime(dead.owners.read(0, 0).path, (time.time() - 5,) * 2)
-    os.utime(twin.owners.read(1, 0).path, (time.time() - 5,) * 2)
+    os.utime(dead.leases.read(0, 0).path, (time.time() - 5,) * 2)
+    os.utime(twin.leases.read(1, 0).path, (time.time() - 5,) * 2)
     assert [near.liveness(trial) for trial in near.study.trials] == ["dead", "alive"]
 
 
@@ -465,18 +466,18 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 @pytest.fixture
 def unreachable(monkeypatch: pytest.MonkeyPatch) -> Callable[[bool], None]:
     """`unreachable(True)`: the file system says nothing any more about who has which trial."""
-    real, holds = owners.file_time, owners.Owners.holds
+    real, holds = lease.file_time, lease.Leases.holds
 
     def fail(folder: Path) -> float:
         raise OSError(116, "Stale file handle", str(folder))
 
-    def unseen(self: owners.Owners, *_: object) -> bool:
-        fail(self._folder)
+    def unseen(self: lease.Leases, *_: object) -> bool:
+        fail(self.folder)
         return True
 
     def put(away: bool) -> None:
-        monkeypatch.setattr(owners, "file_time", fail if away else real)
-        monkeypatch.setattr(owners.Owners, "holds", unseen if away else holds)
+        monkeypatch.setattr(lease, "file_time", fail if away else real)
+        monkeypatch.setattr(lease.Leases, "holds", unseen if away else holds)
 
     return put
 
@@ -495,7 +496,7 @@ def test_a_folder_that_is_away_ends_no_worker(
     assert claims.beat() == []
     said = " ".join(capsys.readouterr().err.split())
     assert said.count("does not answer") == said.count("is back after") == 1
-    assert "Stale file handle" in said and str(claims.owners._folder) in said
+    assert "Stale file handle" in said and str(claims.leases.folder) in said
     second = claims.claim()
     assert second is not None and second.number == 1
     assert claims.finish(claimed, TrialState.COMPLETE, [0.5]) is True
@@ -536,9 +537,9 @@ def test_an_owner_whose_name_could_not_be_written_is_none(join: Join, monkeypatc
         raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as disk:
-        disk.setattr(owners, "_told", full)
+        disk.setattr(lease, "_told", full)
         assert claims.claim() is None
-    assert not list(claims.owners._folder.glob("0.*"))
+    assert not list(claims.leases.folder.glob("0.*"))
     assert claims.claim() is not None
 
 

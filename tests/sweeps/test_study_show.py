@@ -111,7 +111,7 @@ def test_failures_prunings_workers_and_what_to_type(folder: StudyFolder, small: 
     text = show()
     assert "4 of 5 trials ended: 1 complete, 1 pruned, 2 failed; 1 running, 0 waiting" in text
     assert "failed: crashed (SIGSEGV): 2 (trials 2, 3)" in text and "[red]last[/red]" in text
-    assert f"worker {claims.owners.me}: 4 ended, on trial 4 (alive)" in text
+    assert f"worker {claims.leases.me}: 4 ended, on trial 4 (alive)" in text
     assert f"storage: {folder.journal}" in text and f"optuna-dashboard {folder.journal}" in text
     for verb in ("worker", "finalize", "report"):
         assert f"next: ser {verb} small studies_dir={folder.path.parent}" in text
