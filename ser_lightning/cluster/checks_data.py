@@ -13,8 +13,8 @@ from ser_lightning.errors import ConfigError
 from ser_lightning.features.extractor import Extractor, extractor_key
 from ser_lightning.features.store import Reader
 from ser_lightning.runs.prepare import Prepared, make_learner
-from ser_lightning.sweeps.fold_pruning import check_folds
 from ser_lightning.sweeps.parameters import Range
+from ser_lightning.sweeps.pruning import check_folds
 
 FLOAT = 4
 """Bytes of a stored number."""

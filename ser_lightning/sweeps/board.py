@@ -18,6 +18,7 @@ from ser_lightning.console import console, say
 from ser_lightning.runs.folder import RunFolder
 from ser_lightning.sweeps.claims import NOTE, REASON, RUN, WORKER, Claims, liveness
 from ser_lightning.sweeps.frozen import Frozen
+from ser_lightning.sweeps.pruning import folds_of
 from ser_lightning.sweeps.standing import Standing, leading, seconds, settings_of, values_of
 from ser_lightning.training.history import read_history
 
@@ -126,7 +127,8 @@ class Board:
                 rows = read_history(RunFolder(Path(run)).metrics) if run else []
             uars = [row.get("validation/uar") for row in rows]
         else:
-            uars = [trial.intermediate_values[step] for step in sorted(trial.intermediate_values)]
+            scores = folds_of(trial).intermediate_values
+            uars = [scores[fold] for fold in sorted(scores)]
         return str(len(uars) or ""), f"{uars[-1]:.3f}" if uars and uars[-1] is not None else ""
 
     def _ask_pulse(self) -> None:

@@ -134,16 +134,17 @@ BaseStorage.register(Patient)
 
 
 @contextmanager
-def meanwhile(studies: Sequence[Study], call: Callable[[], None]) -> Iterator[None]:
-    """While the storage of one of `studies` is away, `call` is called every half second or so."""
-    storages = [study._storage for study in studies if isinstance(study._storage, Patient)]
-    for storage in storages:
-        storage.meanwhile = call
+def meanwhile(study: Study, call: Callable[[], None]) -> Iterator[None]:
+    """While the study's storage is away, `call` is called every half second or so."""
+    storage = study._storage
+    if not isinstance(storage, Patient):
+        yield
+        return
+    storage.meanwhile = call
     try:
         yield
     finally:
-        for storage in storages:
-            storage.meanwhile = lambda: None
+        storage.meanwhile = lambda: None
 
 
 def cause_of(error: BaseException) -> BaseException | None:

@@ -12,9 +12,8 @@ from ser_lightning.errors import ConfigError
 from ser_lightning.processes.stopping import StopRequest
 from ser_lightning.sweeps.check_base import check_base
 from ser_lightning.sweeps.claims import Claims
-from ser_lightning.sweeps.first_folds import open_first_folds, settle
-from ser_lightning.sweeps.fold_pruning import between_folds, check_folds
 from ser_lightning.sweeps.frozen import Frozen
+from ser_lightning.sweeps.pruning import check_folds, fold_pruner
 from ser_lightning.sweeps.study import StudyFolder, open_study
 from ser_lightning.sweeps.sweep_file import read_sweep
 from ser_lightning.sweeps.track import Tracker
@@ -61,13 +60,10 @@ def worker(words: Sequence[str]) -> StudyFolder:
 
 def _work(folder: StudyFolder, study: Study, settings: Join) -> StudyFolder:
     frozen = Frozen.read(folder.frozen)
-    firsts = None
     if frozen.study.crossval:
-        firsts, study.pruner = open_first_folds(folder, frozen), between_folds(frozen.study)
+        study.pruner = fold_pruner(frozen.study)
     claims = Claims(study, folder, frozen.study)
     say(f"study {folder.name}: {frozen.study.trials} trials in all, in {folder.path}")
     with Tracker(study, folder, frozen) as tracker:
-        Worker(frozen, claims, firsts, StopRequest(), settings.jobs, tracker).work()
-    if firsts:
-        settle(firsts, study)  # those of trials that nobody could adopt any more
+        Worker(frozen, claims, StopRequest(), settings.jobs, tracker).work()
     return folder

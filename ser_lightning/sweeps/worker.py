@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import product
 
-from optuna.study import Study
 from optuna.trial import TrialState
 
 from ser_lightning.errors import StoppedError, UserError
@@ -21,7 +20,7 @@ from ser_lightning.runs.folder import RunFolder
 from ser_lightning.sweeps.board import Board
 from ser_lightning.sweeps.claims import NOTE, Claimed, Claims
 from ser_lightning.sweeps.failures import FailureRow
-from ser_lightning.sweeps.following import Following, follow
+from ser_lightning.sweeps.following import follow
 from ser_lightning.sweeps.frozen import Frozen
 from ser_lightning.sweeps.outage import OutageError, meanwhile
 from ser_lightning.sweeps.result import note, value
@@ -62,7 +61,6 @@ class Worker:
 
     Args:
         jobs: trials at a time; None for one, or one a GPU.
-        firsts: the study of first folds, where trials are cross-validations.
         tracker: tells W&B how trials ended.
     """
 
@@ -70,12 +68,11 @@ class Worker:
         self,
         frozen: Frozen,
         claims: Claims,
-        firsts: Study | None,
         stop: StopRequest,
         jobs: int | None = None,
         tracker: Tracker | None = None,
     ) -> None:
-        self.frozen, self.claims, self.firsts, self.stop = frozen, claims, firsts, stop
+        self.frozen, self.claims, self.stop = frozen, claims, stop
         self.preparation = Preparation(frozen)
         self.board, self.tracker = Board(frozen, claims), tracker
         self.row = FailureRow(claims.study, frozen.study.failures)
@@ -98,9 +95,13 @@ class Worker:
             OutageError: the storage, or the study's folder, has been away for long; what ran goes on likewise.
         """
         self.row.begin(anew=not restarted())
-        studies = [self.claims.study, *([self.firsts] if self.firsts else [])]
         try:
-            with on_signals(self.stop), meanwhile(studies, self._meanwhile), self.board, sharing(len(self.slots)):
+            with (
+                on_signals(self.stop),
+                meanwhile(self.claims.study, self._meanwhile),
+                self.board,
+                sharing(len(self.slots)),
+            ):
                 self._run_slots()
         finally:
             for number in self.claims.held:  # nobody else would take what a living process has
@@ -120,10 +121,7 @@ class Worker:
         while (claimed := self._next()) is not None:
             begun = self._begin(claimed)
             if isinstance(begun, Begun):
-                key, pruner = next(iter(self.frozen.study.objectives)), self.frozen.study.pruner["name"]
-                following = follow(begun, self.claims.study, key, pruner, self.firsts)
-                self._tell(claimed, self._run(begun, following, slot), begun.runs)
-                following.close()
+                self._tell(claimed, self._run(begun, slot), begun.runs)
             else:
                 self._tell(claimed, begun)
             with self.ended:
@@ -159,9 +157,11 @@ class Worker:
         self.claims.started(claimed.number, begun.runs[0].path)
         return begun
 
-    def _run(self, begun: Begun, following: Following, slot: Mapping[str, str]) -> Outcome:
+    def _run(self, begun: Begun, slot: Mapping[str, str]) -> Outcome:
         """Run a trial to its outcome; its runs' epochs are reported until its process has ended."""
-        number = begun.claimed.number
+        number, settings = begun.claimed.number, self.frozen.study
+        key, folds = next(iter(settings.objectives)), settings.crossval is not None
+        following = follow(begun, self.claims.study, key, settings.pruner["name"], folds)
         trial = TrialRun(begun, slot, threads(len(self.slots)), self.frozen.study.name)
         with self._watched(number, trial):
             while trial.wait():

@@ -14,8 +14,8 @@ from ser_lightning.errors import UserError
 from ser_lightning.files import write_csv
 from ser_lightning.runs.folder import RunFolder
 from ser_lightning.sweeps.claims import Claimed
-from ser_lightning.sweeps.first_folds import settle
 from ser_lightning.sweeps.following import Following, follow
+from ser_lightning.sweeps.pruning import FoldPruner, first_fold_of, folds_of
 from ser_lightning.sweeps.result import value
 from ser_lightning.sweeps.trial import Begun, Pruned
 
@@ -29,15 +29,13 @@ def study(pruner: BasePruner, *directions: str) -> Study:
 
 @pytest.fixture
 def begin(tmp_path: Path) -> Begin:
-    """`begin(study, folds, firsts)`: a trial as its worker has it, and what follows it."""
+    """`begin(study, folds)`: a trial as its worker has it, of so many folds, and what follows it."""
 
-    def make(
-        whole: Study, folds: int = 1, firsts: Study | None = None, again: optuna.Trial | None = None
-    ) -> tuple[Begun, Following]:
+    def make(whole: Study, folds: int = 0, again: optuna.Trial | None = None) -> tuple[Begun, Following]:
         trial = again or whole.ask()
-        runs = [RunFolder(tmp_path / f"{trial.number}-{fold}") for fold in range(folds)]
+        runs = [RunFolder(tmp_path / f"{trial.number}-{fold}") for fold in range(folds or 1)]
         begun = Begun(Claimed(trial, trial.number, again is not None, None), {}, runs, [])
-        return begun, follow(begun, whole, KEY, "median", firsts)
+        return begun, follow(begun, whole, KEY, "median", folds > 0)
 
     return make
 
@@ -107,82 +105,70 @@ def test_several_objectives_report_nothing(begin: Begin) -> None:
     assert following.tick() is None and reported(whole, 0) == {}
 
 
-def test_folds_are_steps_and_the_first_folds_epochs_are_another_study(begin: Begin) -> None:
-    whole, firsts = study(WilcoxonPruner()), study(ThresholdPruner(lower=0.3))
-    begun, following = begin(whole, 3, firsts)
+def folded(within: BasePruner | None = None, between: BasePruner | None = None) -> Study:
+    """A study of cross-validations."""
+    return study(FoldPruner(within or MedianPruner(), between or WilcoxonPruner()))
+
+
+def of_first(whole: Study, number: int) -> dict[int, float]:
+    """Epochs of a trial's first fold, as they were reported."""
+    return first_fold_of(whole.trials[number]).intermediate_values
+
+
+def of_folds(whole: Study, number: int) -> dict[int, float]:
+    return folds_of(whole.trials[number]).intermediate_values
+
+
+def test_folds_are_steps_and_the_first_folds_epochs_are_others(begin: Begin) -> None:
+    whole = folded(ThresholdPruner(lower=0.3))
+    begun, following = begin(whole, 3)
     epochs(begun.runs[0], 0.5, 0.6)
     assert following.tick() is None
-    assert (reported(whole, 0), reported(firsts, 0)) == ({}, {0: 0.5, 1: 0.6})
+    assert (of_folds(whole, 0), of_first(whole, 0)) == ({}, {0: 0.5, 1: 0.6})
+    assert first_fold_of(whole.trials[0]).state == TrialState.RUNNING
     finish(begun.runs[0], 0.6)
     finish(begun.runs[1], 0.8)
     assert following.tick() is None
-    assert reported(whole, 0) == {0: 0.6, 1: 0.8}
-    first = firsts.trials[0]
+    assert of_folds(whole, 0) == {0: 0.6, 1: 0.8}
+    first = first_fold_of(whole.trials[0])
     assert (first.state, first.value) == (TrialState.COMPLETE, 0.6), "others are compared with it from now on"
     finish(begun.runs[2], 0.7)
-    following.close()
     assert value(begun.runs, KEY) == pytest.approx(0.7)
 
 
 def test_a_first_fold_is_pruned_by_its_epochs(begin: Begin) -> None:
-    whole, firsts = study(WilcoxonPruner()), study(ThresholdPruner(lower=0.3))
-    begun, following = begin(whole, 3, firsts)
+    whole = folded(ThresholdPruner(lower=0.3))
+    begun, following = begin(whole, 3)
     epochs(begun.runs[0], 0.4, 0.2)
     assert following.tick() == Pruned("pruned by median after epoch 1 of the first fold")
     whole.tell(begun.claimed.number, None, TrialState.PRUNED)
-    following.close()
-    assert [trial.state for trial in firsts.trials] == [TrialState.PRUNED]
+    assert first_fold_of(whole.trials[0]).state == TrialState.PRUNED
 
 
 def test_epochs_of_a_first_fold_that_was_quicker_than_its_follower_are_reported_too(begin: Begin) -> None:
-    whole, firsts = study(WilcoxonPruner()), study(ThresholdPruner(lower=0.3))
-    begun, following = begin(whole, 2, firsts)
+    whole = folded(ThresholdPruner(lower=0.3))
+    begun, following = begin(whole, 2)
     epochs(begun.runs[0], 0.4, 0.2, 0.1)
     finish(begun.runs[0], 0.4)
     assert following.tick() is None, "there is nothing left of it to save"
-    (first,) = firsts.trials
+    first = first_fold_of(whole.trials[0])
     assert (first.intermediate_values, first.state) == ({0: 0.4, 1: 0.2, 2: 0.1}, TrialState.COMPLETE)
 
 
 def test_who_adopts_a_trial_goes_on_with_its_first_fold(begin: Begin) -> None:
-    whole, firsts = study(WilcoxonPruner()), study(MedianPruner())
-    _, other = begin(whole, 2, firsts)
-    begun, following = begin(whole, 2, firsts)
+    whole = folded()
+    begun, following = begin(whole, 2)
     epochs(begun.runs[0], 0.4, 0.5)
     following.tick()
-    following.close()  # let go: the trial itself is unfinished
-    assert [trial.state for trial in firsts.trials] == [TrialState.RUNNING] * 2
-    again = optuna.Trial(whole, whole.trials[1]._trial_id)
-    _, adopted = begin(whole, 2, firsts, again)
+    again = optuna.Trial(whole, whole.trials[0]._trial_id)
+    _, adopted = begin(whole, 2, again)
     epochs(begun.runs[0], 0.4, 0.9, 0.6)
     adopted.tick()
-    assert reported(firsts, 1) == {0: 0.4, 1: 0.5, 2: 0.6} and len(firsts.trials) == 2
-    whole.tell(1, None, TrialState.FAIL)
-    adopted.close()
-    assert [trial.state for trial in firsts.trials] == [TrialState.RUNNING, TrialState.FAIL]
-    assert other.tick() is None, "the other trial's first fold goes on"
-
-
-def test_the_end_of_a_sweep_leaves_no_first_fold_running(begin: Begin) -> None:
-    """Workers die after a fold's score, before it, and while a trial is pruned; nobody closes anything."""
-    whole, firsts = study(WilcoxonPruner()), study(MedianPruner())
-    followed = [begin(whole, 2, firsts)[0] for _ in range(4)]
-    followed[0].claimed.trial.report(0.6, 0)
-    for number, state in ((0, TrialState.FAIL), (1, TrialState.FAIL), (2, TrialState.PRUNED)):
-        whole.tell(number, None, state)
-    for _ in range(2):
-        settle(firsts, whole)
-    assert [(trial.state, trial.value) for trial in firsts.trials] == [
-        (TrialState.COMPLETE, 0.6),
-        (TrialState.FAIL, None),
-        (TrialState.PRUNED, None),
-        (TrialState.RUNNING, None),
-    ]
+    assert of_first(whole, 0) == {0: 0.4, 1: 0.5, 2: 0.6}
 
 
 def test_a_fold_without_the_number_ends_its_trial_with_these_words(begin: Begin) -> None:
-    whole, firsts = study(WilcoxonPruner()), study(MedianPruner())
-    begun, following = begin(whole, 2, firsts)
+    begun, following = begin(folded(), 2)
     begun.runs[0].path.mkdir()
     begun.runs[0].result.write_text(json.dumps({"validation": {}}))
     assert following.tick() == following.tick() is not None
@@ -191,13 +177,14 @@ def test_a_fold_without_the_number_ends_its_trial_with_these_words(begin: Begin)
 
 def test_folds_that_are_worse_than_the_best_trials_prune_by_wilcoxon(begin: Begin) -> None:
     """Worse in every fold: one-sided p = 1/2^n, below 0.1 from the fourth fold on."""
-    whole, firsts = study(WilcoxonPruner(p_threshold=0.1)), study(MedianPruner())
-    best, following = begin(whole, 6, firsts)
+    whole = folded(between=WilcoxonPruner(p_threshold=0.1))
+    best, following = begin(whole, 6)
+    epochs(best.runs[0], 0.7, 0.8)
     for fold, run in enumerate(best.runs):
         finish(run, 0.8 + fold / 100)
     following.tick()
     whole.tell(0, value(best.runs, KEY))
-    worse, following = begin(whole, 6, firsts)
+    worse, following = begin(whole, 6)
     for fold, run in enumerate(worse.runs):
         finish(run, 0.7 + fold / 90)
         why = following.tick()
@@ -205,27 +192,27 @@ def test_folds_that_are_worse_than_the_best_trials_prune_by_wilcoxon(begin: Begi
         if why:
             assert why == Pruned("pruned by wilcoxon after fold 3")
             break
-    assert len(reported(whole, 1)) == 4
+    assert len(of_folds(whole, 1)) == 4
 
 
 def test_a_trial_whose_folds_are_all_there_is_not_pruned(begin: Begin) -> None:
-    whole, firsts = study(WilcoxonPruner(p_threshold=0.1)), study(MedianPruner())
+    whole = folded(between=WilcoxonPruner(p_threshold=0.1))
     for level in (0.8, 0.2):
-        begun, following = begin(whole, 5, firsts)
+        begun, following = begin(whole, 5)
         for fold, run in enumerate(begun.runs):
             finish(run, level + fold / 100)
         assert following.tick() is None
         whole.tell(begun.claimed.number, value(begun.runs, KEY))
-    assert len(reported(whole, 1)) == 5
+    assert len(of_folds(whole, 1)) == 5
 
 
 def test_a_first_fold_that_somebody_finished_before_is_not_asked_for_again(begin: Begin, tmp_path: Path) -> None:
-    whole, firsts = study(WilcoxonPruner()), study(MedianPruner())
+    whole = folded(ThresholdPruner(lower=0.9))
     finish(RunFolder(tmp_path / "0-0"), 0.6)
-    _, following = begin(whole, 2, firsts)
-    following.tick()
-    following.close()
-    assert reported(whole, 0) == {0: 0.6} and firsts.trials == []
+    epochs(RunFolder(tmp_path / "0-0"), 0.5, 0.6)
+    _, following = begin(whole, 2)
+    assert following.tick() is None
+    assert (of_folds(whole, 0), of_first(whole, 0)) == ({0: 0.6}, {})
 
 
 @pytest.mark.parametrize("content", [{"uar": None}, {"uar": "high"}, {"uar": True}, {"wa": 0.5}])

@@ -86,7 +86,7 @@ def test_a_call_is_made_again_and_an_outage_is_told_once(
 
     now = [0.0]
     monkeypatch.setattr(outage, "time", SimpleNamespace(monotonic=lambda: now[0], sleep=sleep))
-    with meanwhile([study], tick):
+    with meanwhile(study, tick):
         trial.set_user_attr("key", "value")
     assert study.trials[0].user_attrs == {"key": "value"}
     assert flaky.calls == 5
@@ -116,7 +116,7 @@ def test_a_trial_that_somebody_else_ended_is_not_taken_for_one_s_own() -> None:
         if not flaky.get_trial(trial._trial_id).state.is_finished():
             flaky._really(trial._trial_id, TrialState.FAIL)
 
-    with meanwhile([study], meddle), pytest.raises(UpdateFinishedTrialError):
+    with meanwhile(study, meddle), pytest.raises(UpdateFinishedTrialError):
         study.tell(trial, 0.5)
 
 

@@ -11,6 +11,7 @@ from optuna.trial import TrialState
 
 from ser_lightning.files import read_csv
 from ser_lightning.runs.folder import RunFolder
+from ser_lightning.sweeps.pruning import folds_of
 from ser_lightning.sweeps.sweep import sweep
 from ser_lightning.sweeps.worker import TiredError
 
@@ -194,7 +195,8 @@ def test_a_cross_validated_trial_is_the_mean_of_its_folds_and_never_sees_a_test_
         mine = [run for run in runs.values() if run.read_config().training.learning_rate == trial.params[trials.RATE]]
         by_fold = {run.read_config().split["fold"]: run.read_result()["validation"]["uar"] for run in mine}
         assert trial.value == pytest.approx(sum(by_fold.values()) / 3)
-        assert trial.intermediate_values == {fold: pytest.approx(by_fold[fold]) for fold in range(3)}
+        scores = folds_of(trial).intermediate_values
+        assert scores == {fold: pytest.approx(by_fold[fold]) for fold in range(3)}
     for run in runs.values():
         with run.predictions.open(newline="") as source:
             assert {row["part"] for row in csv.DictReader(source)} == {"validation"}
@@ -208,7 +210,7 @@ def test_a_cross_validated_trial_is_pruned_within_its_first_fold(stand: Any) -> 
     settings = {"trials": 1, "crossval": {"folds": None}, "pruner": pruner}
     own = ["split=kfold", "split.k=3", "training.max_epochs=500", "training.patience=null"]
     (trial,) = stand.sweep(ONE, *own, study=settings).trials
-    assert (trial.state, trial.intermediate_values) == (TrialState.PRUNED, {})
+    assert (trial.state, folds_of(trial).intermediate_values) == (TrialState.PRUNED, {})
     assert re.fullmatch(r"pruned by threshold after epoch \d+ of the first fold", trial.user_attrs["reason"])
     (run,) = stand.folder.glob("runs/*/config.yaml")
     assert RunFolder(run.parent).read_config().split["fold"] == 0

@@ -1,5 +1,6 @@
 """Pruning between folds: a hopeless trial is stopped there, and a study of too few folds says that none will be."""
 
+import random
 import signal
 from itertools import product
 from typing import Any
@@ -12,9 +13,16 @@ from optuna.trial import TrialState
 from ser_lightning.errors import ConfigError
 from ser_lightning.files import read_csv
 from ser_lightning.runs.folder import RunFolder
-from ser_lightning.sweeps.first_folds import OF, open_first_folds
-from ser_lightning.sweeps.fold_pruning import between_folds, check_folds, folds_needed
-from ser_lightning.sweeps.frozen import Frozen
+from ser_lightning.sweeps import samplers
+from ser_lightning.sweeps.pruning import (
+    FIRST_EPOCH,
+    FoldPruner,
+    check_folds,
+    first_fold_of,
+    fold_pruner,
+    folds_needed,
+    folds_of,
+)
 from ser_lightning.sweeps.settings import InnerFolds, StudySettings
 from ser_lightning.sweeps.sweep import sweep
 from ser_lightning.sweeps.sweep_file import read_sweep
@@ -36,10 +44,6 @@ def folded(stand: Stand) -> Stand:
     return stand
 
 
-def firsts_of(stand: Stand) -> optuna.Study:
-    return open_first_folds(stand.study_folder, Frozen.read(stand.study_folder.frozen))
-
-
 def test_a_hopeless_trial_is_pruned_between_its_folds(folded: Stand) -> None:
     """What learns nothing is worse in each fold, so that p = 1/2^4 after the fourth of six."""
     rates = [0.03, 1e-9]
@@ -47,13 +51,16 @@ def test_a_hopeless_trial_is_pruned_between_its_folds(folded: Stand) -> None:
     settings = {"trials": 2, "crossval": {"folds": None}, "pruner": LATE}
     study = folded.sweep({trials.RATE: rates}, "training.max_epochs=6", start=start, study=settings)
     good, bad = study.trials
-    assert good.state == TrialState.COMPLETE and len(good.intermediate_values) == 6
-    assert all(bad.intermediate_values[fold] < good.intermediate_values[fold] for fold in range(4))
+    first, second = (folds_of(trial).intermediate_values for trial in study.trials)
+    assert good.state == TrialState.COMPLETE and len(first) == 6
+    assert all(second[fold] < first[fold] for fold in range(4))
     assert (bad.state, bad.user_attrs["reason"]) == (TrialState.PRUNED, "pruned by wilcoxon after fold 3")
     runs = [RunFolder(path.parent) for path in folded.folder.glob("runs/*/config.yaml")]
     finished = [run.read_config().split["fold"] for run in runs if run.finished and _rate(run) == rates[1]]
     assert sorted(finished) in ([0, 1, 2, 3], [0, 1, 2, 3, 4]), "a fold may end while it is asked to stop"
-    assert [first.state for first in firsts_of(folded).trials] == [TrialState.COMPLETE] * 2
+    for trial in study.trials:
+        assert sorted(first_fold_of(trial).intermediate_values) == list(range(6))
+        assert first_fold_of(trial).state == TrialState.COMPLETE
 
 
 def _rate(run: RunFolder) -> float:
@@ -66,17 +73,19 @@ def test_the_first_fold_of_a_killed_workers_trial_is_gone_on_with(folded: Stand)
     folded.write({trials.RATE: [0.01]}, *epochs, study=settings)
     process = folded.process("sweep", "s.yaml")
     until(lambda: folded.study_folder.frozen.exists(), "a study")
-    until(lambda: [t for t in firsts_of(folded).trials if t.intermediate_values], "an epoch")
+    until(lambda: [t for t in folded.study().trials if t.intermediate_values], "an epoch")
     process.send_signal(signal.SIGKILL)
     process.wait()
-    (before,) = firsts_of(folded).trials
-    assert (before.state, before.user_attrs) == (TrialState.RUNNING, {OF: 0})
+    (before,) = folded.study().trials
+    known = first_fold_of(before).intermediate_values
+    assert before.state == TrialState.RUNNING and known and not folds_of(before).intermediate_values
     sweep(["s.yaml"])
-    (after,) = firsts_of(folded).trials
     (trial,) = folded.study().trials
     assert (trial.state, trial.user_attrs["adoptions"]) == (TrialState.COMPLETE, 1)
-    assert (after.number, after.state, after.value) == (0, TrialState.COMPLETE, trial.intermediate_values[0])
-    assert sorted(after.intermediate_values) == list(range(30))
+    first = first_fold_of(trial)
+    assert (first.state, first.value) == (TrialState.COMPLETE, trial.intermediate_values[0])
+    assert sorted(first.intermediate_values) == list(range(30))
+    assert known.items() <= first.intermediate_values.items(), "what was reported stays"
     assert len(read_csv(trials.run_of(trial).metrics)) == 30
 
 
@@ -99,20 +108,54 @@ def settings(pruner: dict[str, Any]) -> StudySettings:
 
 
 def test_wilcoxons_own_parameters_count_between_folds_only() -> None:
-    found = between_folds(settings({"name": "wilcoxon", "p_threshold": 0.3, "n_startup_steps": 4}))
-    assert isinstance(found, WilcoxonPruner)
-    assert (found._p_threshold, found._n_startup_steps) == (0.3, 4)
-    default = between_folds(settings({"name": "hyperband", "max_resource": 9}))
-    assert isinstance(default, WilcoxonPruner)
-    assert (default._p_threshold, default._n_startup_steps) == (0.1, 2)
-    assert not isinstance(between_folds(settings({"name": "none"})), WilcoxonPruner)
+    found = fold_pruner(settings({"name": "wilcoxon", "p_threshold": 0.3, "n_startup_steps": 4}))
+    assert isinstance(found, FoldPruner) and isinstance(found.between, WilcoxonPruner)
+    assert (found.between._p_threshold, found.between._n_startup_steps) == (0.3, 4)
+    assert isinstance(found.within, optuna.pruners.NopPruner), "epochs of one fold are no repeats of each other"
+    default = fold_pruner(settings({"name": "hyperband", "max_resource": 9}))
+    assert isinstance(default, FoldPruner) and isinstance(default.between, WilcoxonPruner)
+    assert (default.between._p_threshold, default.between._n_startup_steps) == (0.1, 2)
+    assert isinstance(default.within, optuna.pruners.HyperbandPruner)
+    assert isinstance(fold_pruner(settings({"name": "none"})), optuna.pruners.NopPruner)
 
 
-def test_within_a_fold_wilcoxon_prunes_nothing(folded: Stand) -> None:
-    pruner = {"name": "wilcoxon", "p_threshold": 0.9}
-    folded.write({trials.RATE: [0.01]}, study={"crossval": {"folds": None}, "pruner": pruner})
-    frozen = read_sweep("s.yaml")
-    assert isinstance(open_first_folds(folded.study_folder, frozen).pruner, optuna.pruners.NopPruner)
+@pytest.mark.parametrize(
+    "pruner",
+    [
+        {"name": "median", "n_startup_trials": 2},
+        {"name": "percentile", "percentile": 30.0, "n_startup_trials": 2},
+        {"name": "successive_halving", "min_resource": 1, "reduction_factor": 2},
+        {"name": "hyperband", "min_resource": 1, "max_resource": 8, "reduction_factor": 2},
+        {"name": "threshold", "lower": 0.35, "n_warmup_steps": 5},
+        {"name": "patient", "patience": 2, "wrapped_pruner": {"name": "median", "n_startup_trials": 1}},
+    ],
+    ids=lambda pruner: str(pruner["name"]),
+)
+def test_within_the_first_fold_a_pruner_decides_as_in_a_study_of_such_trials(pruner: dict[str, Any]) -> None:
+    """Beside a plain study of the same name, whose trials are the first folds: the same epochs, the same decisions."""
+    chance = random.Random(0)
+    folded = optuna.create_study(study_name="s", direction="maximize", pruner=fold_pruner(settings(pruner)))
+    plain = optuna.create_study(study_name="s", direction="maximize", pruner=samplers.pruner(settings(pruner)))
+    decisions = []
+    for _ in range(30):
+        whole, first = folded.ask(), plain.ask()
+        level = chance.random()
+        for epoch in range(8):
+            uar = level * (epoch + 1) / 8 + 0.1 * chance.random()
+            whole.report(uar, FIRST_EPOCH + epoch)
+            first.report(uar, epoch)
+            decisions.append(first.should_prune())
+            assert whole.should_prune() == decisions[-1]
+            if decisions[-1]:
+                folded.tell(whole, state=TrialState.PRUNED)
+                plain.tell(first, state=TrialState.PRUNED)
+                break
+        else:
+            for fold in range(3):
+                whole.report(uar + fold / 100, fold)
+            folded.tell(whole, uar)
+            plain.tell(first, uar)
+    assert len(set(decisions)) == 2, "both happened"
 
 
 def test_too_few_folds_are_said_and_refused_where_that_test_was_asked_for(folded: Stand) -> None:
