@@ -11,7 +11,12 @@ from ser_lightning.config.compose import bind
 from ser_lightning.config.overrides import parse
 from ser_lightning.config.schema import Config
 from ser_lightning.config.shapes import type_at
+from ser_lightning.config.tree import at, has
+from ser_lightning.corpora.report import say_warnings
+from ser_lightning.crossval.plan import plan
+from ser_lightning.crossval.settings import Settings
 from ser_lightning.errors import ConfigError
+from ser_lightning.runs.prepare import prepare
 from ser_lightning.sweeps.corners import corners
 from ser_lightning.sweeps.frozen import Frozen
 from ser_lightning.sweeps.measure import BY_EPOCH, check_measure
@@ -19,7 +24,7 @@ from ser_lightning.sweeps.parameters import Range
 from ser_lightning.sweeps.samplers import pruner, sampler
 from ser_lightning.sweeps.settings import StudySettings
 from ser_lightning.sweeps.space import Space, said
-from ser_lightning.sweeps.tree import at, has
+from ser_lightning.training.device import find_device
 
 DATA = "trials would be scored on different validation parts, whose scores cannot be compared"
 LUCK = "the luckiest of several seeds would win, and not keep what it promises; `ser finalize` trains several"
@@ -151,3 +156,22 @@ def _check_ranges(space: Space, values: Mapping[str, Any]) -> None:
         if Any not in kinds and not kinds & fits:
             name = " | ".join(sorted(getattr(one, "__name__", str(one)) for one in kinds))
             raise ConfigError(f"space.{key}: a range of {form} for a value of type {name}")
+
+
+def check_base(frozen: Frozen) -> None:
+    """Prove the base's split, or each of its folds where trials are cross-validations.
+
+    Raises:
+        ConfigError: study.crossval.folds is more than the split has.
+        UserError: the accelerator is not there, or the corpus or the split can't be used.
+    """
+    config = bind(frozen.base, "the study's base")
+    find_device(config.training)
+    prepared, inner = prepare(config), frozen.study.crossval
+    say_warnings(prepared.corpus)
+    if inner is None:
+        prepared.split()
+        return
+    count = len(plan(prepared, Settings()).tasks)
+    if inner.folds is not None and inner.folds > count:
+        raise ConfigError(f"study.crossval.folds={inner.folds}: the split has {count}; null takes all")

@@ -16,9 +16,9 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 from ser_lightning.processes.identity import Identity
 from ser_lightning.processes.scheduler import allocation
 from ser_lightning.runs.folder import RunFolder
+from ser_lightning.runs.retention import forget_state
 from ser_lightning.sweeps.lease import Lease, Leases, Liveness
 from ser_lightning.sweeps.outage import Outage
-from ser_lightning.sweeps.retention import forget_state
 from ser_lightning.sweeps.samplers import sampler
 from ser_lightning.sweeps.settings import StudySettings
 from ser_lightning.sweeps.study import TRIALS, StudyFolder

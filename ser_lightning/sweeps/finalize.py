@@ -6,6 +6,7 @@ from pathlib import Path
 
 from optuna.trial import FrozenTrial
 
+from ser_lightning.config.experiment import experiment_files, write_experiment
 from ser_lightning.config.schema import Config
 from ser_lightning.config.settings import names_and
 from ser_lightning.console import say
@@ -20,7 +21,6 @@ from ser_lightning.processes.stopping import StopRequest
 from ser_lightning.runs.logs import logged_to
 from ser_lightning.runs.prepare import Prepared, prepare
 from ser_lightning.sweeps.claims import RUN
-from ser_lightning.sweeps.experiment import experiment_files, write_experiment
 from ser_lightning.sweeps.final import FinalFolder, facts
 from ser_lightning.sweeps.frozen import Frozen
 from ser_lightning.sweeps.standing import values_of

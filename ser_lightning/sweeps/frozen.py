@@ -1,6 +1,6 @@
 """What a study consists of, written once: nothing that is edited later under conf/ or sweeps/ changes a trial."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, fields
 from functools import cached_property
 from pathlib import Path
@@ -10,13 +10,14 @@ from ser_lightning.config.compose import bind
 from ser_lightning.config.identity import RESULT_VERSION, without_way
 from ser_lightning.config.schema import Config
 from ser_lightning.config.sources import read
+from ser_lightning.config.tree import leaves
 from ser_lightning.config.yaml_text import dump
 from ser_lightning.errors import ConfigError
 from ser_lightning.files import write_text
+from ser_lightning.sweeps.parameters import Choice, Range, Searched
 from ser_lightning.sweeps.passwords import without_password
 from ser_lightning.sweeps.settings import StudySettings, study_settings
 from ser_lightning.sweeps.space import Space
-from ser_lightning.sweeps.tree import leaves
 
 MAPPING = (dict, "mapping")
 """What most parts of a frozen study are, and what it is called."""
@@ -135,3 +136,41 @@ def _compared(frozen: Frozen) -> dict[str, Any]:
     whole = {f"space.{key}": value for key, value in frozen.space.items()}
     limits = {f"constraints.{key}": value for key, value in frozen.constraints.items()}
     return dict(leaves(parts)) | whole | limits | {"start": frozen.start}
+
+
+PARTS = "its trials were scored on other validation parts"
+FIXED = {
+    "study.name": "a study keeps its name",
+    "study.storage": "its trials are not there; where the database itself has moved, correct study.yaml",
+    "study.objectives": "its trials were scored by others",
+    "study.crossval": "its trials were scored on other folds",
+    "constraints": "its trials were held to others",
+    "base.corpus": PARTS,
+    "base.split": PARTS,
+}
+"""Keys, or what is above them, that no study changes, and why."""
+
+MOVES = ("base.corpus.root",)
+"""Exceptions: a place, not what is there."""
+
+
+def refused(known: Frozen, now: Frozen) -> Iterator[str]:
+    """What differs so that not even `changed=true` can go on: each key, with the reason."""
+    for key in known.changes(now):
+        if key not in MOVES:
+            yield from (f"{key} ({why})" for above, why in FIXED.items() if f"{key}.".startswith(f"{above}."))
+    for key, one in known.searched.searched.items():
+        other = now.searched.searched.get(key)
+        if other and not _compatible(one, other):
+            yield f"space.{key} (Optuna keeps a parameter's choices, kind of numbers and scale for a whole study)"
+
+
+def _compatible(one: Searched, other: Searched) -> bool:
+    """Whether Optuna takes both under one name: it raises ValueError in the middle of the first trial otherwise."""
+    if isinstance(one, Choice) or isinstance(other, Choice):
+        return isinstance(one, Choice) and isinstance(other, Choice) and one.labels == other.labels
+    return _kind(one) == _kind(other)
+
+
+def _kind(p: Range) -> tuple[type, bool]:
+    return type(p.distribution), p.distribution.log

@@ -5,9 +5,9 @@ from graphlib import CycleError, TopologicalSorter
 from typing import Any
 
 from ser_lightning.config.components import hint
+from ser_lightning.config.tree import has, leaves
 from ser_lightning.errors import ConfigError
 from ser_lightning.sweeps.parameters import Derived, Parameter
-from ser_lightning.sweeps.tree import has, leaves
 
 Choices = Mapping[str, Mapping[str, Any]]
 """Sections by group and choice."""

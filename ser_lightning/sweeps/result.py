@@ -4,10 +4,10 @@ from collections.abc import Mapping, Sequence
 from math import isfinite
 from typing import Any
 
+from ser_lightning.config.tree import at, has
 from ser_lightning.errors import UserError
 from ser_lightning.evaluation.summary import unequal
 from ser_lightning.runs.folder import RunFolder
-from ser_lightning.sweeps.tree import at, has
 
 
 def value(runs: Sequence[RunFolder], key: str) -> float:

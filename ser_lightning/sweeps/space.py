@@ -8,10 +8,10 @@ from typing import Any
 from optuna.trial import BaseTrial
 
 from ser_lightning.config.components import hint
+from ser_lightning.config.tree import at, has, put
 from ser_lightning.errors import ConfigError
 from ser_lightning.sweeps.parameters import Choice, Derived, Parameter, Scalar, Searched, label
 from ser_lightning.sweeps.references import Choices, check_references, ordered
-from ser_lightning.sweeps.tree import at, has, put
 from ser_lightning.sweeps.written import parameter
 
 ABSENT = object()

@@ -6,14 +6,17 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
 from itertools import islice
+from pathlib import Path
 
 from optuna.study import Study, StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
 from ser_lightning.errors import ConfigError
-from ser_lightning.sweeps.claims import REASON
+from ser_lightning.runs.folder import RunFolder
+from ser_lightning.sweeps.claims import NOTE, REASON, RUN
 from ser_lightning.sweeps.frozen import Frozen
 from ser_lightning.sweeps.space import said
+from ser_lightning.sweeps.trial import PARAMETERS
 
 RECENT = 20
 """Trials that ended last, whose mean duration the estimate takes: samplers come to prefer other sizes with time."""
@@ -111,3 +114,47 @@ def figure(value: float) -> str:
 def values_of(frozen: Frozen, trial: FrozenTrial) -> str:
     """A complete trial's values, each with its objective: `validation.uar 0.731`."""
     return ", ".join(f"{key} {figure(value)}" for key, value in zip(frozen.study.objectives, trial.values, strict=True))
+
+
+TOP = 10
+
+
+@dataclass(frozen=True)
+class Leader:
+    """One row. Of a cross-validated trial `run` and `parameters` are its first fold's."""
+
+    number: int
+    values: Sequence[float]
+    """One an objective."""
+    settings: str
+    """What the trial set."""
+    parameters: int | None
+    """Numbers that its model learns; None where its run is not there any more."""
+    minutes: float
+    run: str
+    """Run id."""
+    note: str
+    """What its values have to be read with; mostly nothing."""
+
+
+def leader_board(study: Study, frozen: Frozen, trials: Sequence[FrozenTrial], most: int | None = TOP) -> list[Leader]:
+    """The best feasible trials; of several objectives the Pareto front."""
+    return [_leader(frozen, trial) for trial in leading(study, trials, most)]
+
+
+def _leader(frozen: Frozen, trial: FrozenTrial) -> Leader:
+    run = RunFolder(Path(trial.user_attrs.get(RUN, "")))
+    return Leader(
+        trial.number,
+        trial.values,
+        settings_of(frozen, trial),
+        _parameters(run),
+        (seconds(trial) or 0) / 60,
+        run.id,
+        trial.user_attrs.get(NOTE, ""),
+    )
+
+
+def _parameters(run: RunFolder) -> int | None:
+    found = run.read_result().get(PARAMETERS) if run.finished else None
+    return found if isinstance(found, int) else None

@@ -12,8 +12,7 @@ from ser_lightning.config.components import hint
 from ser_lightning.console import say
 from ser_lightning.errors import ConfigError, UserError
 from ser_lightning.files import write_text
-from ser_lightning.sweeps.changes import refused
-from ser_lightning.sweeps.frozen import Frozen
+from ser_lightning.sweeps.frozen import Frozen, refused
 from ser_lightning.sweeps.lock import SharedLock, holding
 from ser_lightning.sweeps.parameters import Scalar
 from ser_lightning.sweeps.passwords import has_password, without_password

@@ -18,9 +18,8 @@ from ser_lightning.processes.identity import Identity
 from ser_lightning.sweeps.claims import LOG_END, WORKER, liveness
 from ser_lightning.sweeps.frozen import Frozen
 from ser_lightning.sweeps.importances import importances
-from ser_lightning.sweeps.leader_board import leader_board
 from ser_lightning.sweeps.lease import Leases
-from ser_lightning.sweeps.standing import Standing, figure
+from ser_lightning.sweeps.standing import Standing, figure, leader_board
 from ser_lightning.sweeps.study import StudyFolder, open_study
 from ser_lightning.sweeps.verbs import Show
 from ser_lightning.sweeps.whereabouts import dashboard, where

@@ -10,7 +10,7 @@ from ser_lightning.config.settings import names_and, taken
 from ser_lightning.console import say
 from ser_lightning.errors import ConfigError
 from ser_lightning.processes.stopping import StopRequest
-from ser_lightning.sweeps.check_base import check_base
+from ser_lightning.sweeps.check import check_base
 from ser_lightning.sweeps.claims import Claims
 from ser_lightning.sweeps.frozen import Frozen
 from ser_lightning.sweeps.pruning import check_folds, fold_pruner

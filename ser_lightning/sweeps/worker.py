@@ -17,6 +17,7 @@ from ser_lightning.processes.shares import sharing, threads
 from ser_lightning.processes.slots import TICK
 from ser_lightning.processes.stopping import StopRequest, on_signals
 from ser_lightning.runs.folder import RunFolder
+from ser_lightning.runs.retention import forget_state
 from ser_lightning.sweeps.board import Board
 from ser_lightning.sweeps.claims import NOTE, Claimed, Claims
 from ser_lightning.sweeps.failures import FailureRow
@@ -24,7 +25,6 @@ from ser_lightning.sweeps.following import follow
 from ser_lightning.sweeps.frozen import Frozen
 from ser_lightning.sweeps.outage import OutageError, meanwhile
 from ser_lightning.sweeps.result import note, value
-from ser_lightning.sweeps.retention import forget_state
 from ser_lightning.sweeps.study import TRIALS
 from ser_lightning.sweeps.track import Tracker
 from ser_lightning.sweeps.trial import (

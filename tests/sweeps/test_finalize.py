@@ -14,7 +14,9 @@ from optuna.trial import TrialState, create_trial
 from sklearn.metrics import balanced_accuracy_score
 
 from ser_lightning.config.compose import compose
+from ser_lightning.config.experiment import experiment_files, write_experiment
 from ser_lightning.config.identity import identity
+from ser_lightning.config.tree import leaves
 from ser_lightning.errors import ConfigError, UserError
 from ser_lightning.evaluation.predictions import Predictions
 from ser_lightning.files import read_csv
@@ -23,7 +25,6 @@ from ser_lightning.runs.folder import RunFolder
 from ser_lightning.runs.prepare import prepare
 from ser_lightning.runs.train import train
 from ser_lightning.runs.vault import looks
-from ser_lightning.sweeps.experiment import experiment_files, write_experiment
 from ser_lightning.sweeps.final import FinalFolder
 from ser_lightning.sweeps.finalize import _plan as plan_of
 from ser_lightning.sweeps.finalize import finalize
@@ -32,7 +33,6 @@ from ser_lightning.sweeps.frozen import Frozen
 from ser_lightning.sweeps.settings import InnerFolds, StudySettings
 from ser_lightning.sweeps.study import StudyFolder, open_study
 from ser_lightning.sweeps.sweep_file import _absolute
-from ser_lightning.sweeps.tree import leaves
 from ser_lightning.sweeps.winner import check_ended, tried, winner
 
 RATE = "training.learning_rate"

@@ -3,10 +3,10 @@
 import pytest
 
 from ser_lightning.config.compose import compose
+from ser_lightning.config.tree import leaves
 from ser_lightning.errors import ConfigError
 from ser_lightning.runs.train import train
 from ser_lightning.sweeps.measure import BY_EPOCH, check_measure, measures
-from ser_lightning.sweeps.tree import leaves
 from ser_lightning.training.history import read_history
 
 NO_MEASURES = ("result_version", "extracted.mfcc")

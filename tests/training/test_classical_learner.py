@@ -15,6 +15,7 @@ from sklearn.svm import SVC
 
 from ser_lightning.config.compose import compose
 from ser_lightning.config.schema import Config, Training
+from ser_lightning.config.tree import leaves
 from ser_lightning.crossval.plan import plan
 from ser_lightning.crossval.settings import Settings
 from ser_lightning.data.batching import Utterances
@@ -28,7 +29,6 @@ from ser_lightning.runs.evaluate import evaluate
 from ser_lightning.runs.prepare import prepare
 from ser_lightning.runs.train import train
 from ser_lightning.sweeps.measure import measures
-from ser_lightning.sweeps.tree import leaves
 from ser_lightning.training.classical_learner import ClassicalLearner
 
 DIM, CLASSES = 5, ["a", "b", "c"]

@@ -5,16 +5,15 @@ from dataclasses import asdict, dataclass
 
 import optuna
 
+from ser_lightning.config.tree import leaves
 from ser_lightning.reports.html.study_plots import Plots, Plotter
 from ser_lightning.sweeps.claims import LOG_END
 from ser_lightning.sweeps.frozen import Frozen
 from ser_lightning.sweeps.importances import Importances, importances
-from ser_lightning.sweeps.leader_board import Leader, leader_board
 from ser_lightning.sweeps.parameters import Derived, Parameter, Range, label
 from ser_lightning.sweeps.space import said
-from ser_lightning.sweeps.standing import Standing
+from ser_lightning.sweeps.standing import Leader, Standing, leader_board
 from ser_lightning.sweeps.study import StudyFolder, open_study
-from ser_lightning.sweeps.tree import leaves
 from ser_lightning.sweeps.whereabouts import where
 
 SHOWN = 12

@@ -2,10 +2,10 @@
 
 from collections.abc import Iterator, Mapping
 
+from ser_lightning.config.tree import leaves
 from ser_lightning.sweeps.frozen import Frozen
 from ser_lightning.sweeps.parameters import Range, Searched
 from ser_lightning.sweeps.tell_wandb import objective_key
-from ser_lightning.sweeps.tree import leaves
 from ser_lightning.tracking.view.contents import Axis, Sweep
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from ser_lightning.processes.lock import TakenError, owned
 from ser_lightning.runs.folder import RunFolder
-from ser_lightning.sweeps.retention import forget_state
+from ser_lightning.runs.retention import forget_state
 
 
 @pytest.fixture

@@ -13,10 +13,10 @@ from ser_lightning.config.compose import bind, compose
 from ser_lightning.config.identity import identity
 from ser_lightning.config.schema import Config, Tracking
 from ser_lightning.config.shapes import MISSING
+from ser_lightning.config.tree import leaves
 from ser_lightning.config.yaml_text import dump, literal
 from ser_lightning.errors import ConfigError
 from ser_lightning.files import write_text
-from ser_lightning.sweeps.tree import leaves
 
 PARTS = ("corpus", "features", "split", "model", "training")
 
