@@ -83,17 +83,17 @@ def source_file(module: str) -> Path:
     raise ModuleNotFoundError(f"no module {module}")
 
 
-Row = tuple[str, ast.expr | None, ast.expr | None, str]
+ParameterRow = tuple[str, ast.expr | None, ast.expr | None, str]
 
 
-def _keywords(init: ast.FunctionDef, doc: str) -> list[Row]:
+def _keywords(init: ast.FunctionDef, doc: str) -> list[ParameterRow]:
     docs = dict(re.findall(r"^\s+(\w+): (.+(?:\n\s{8,}.+)*)", doc, flags=re.MULTILINE))
     rows = zip(init.args.kwonlyargs, init.args.kw_defaults, strict=True)
     return [(a.arg, a.annotation, default, " ".join(docs.get(a.arg, "").split())) for a, default in rows]
 
 
-def _fields(node: ast.ClassDef) -> list[Row]:
-    rows: list[Row] = []
+def _fields(node: ast.ClassDef) -> list[ParameterRow]:
+    rows: list[ParameterRow] = []
     for statement, following in zip(node.body, [*node.body[1:], None], strict=True):
         if isinstance(statement, ast.AnnAssign) and isinstance(statement.target, ast.Name):
             if "ClassVar" in ast.unparse(statement.annotation):

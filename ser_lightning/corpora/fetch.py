@@ -20,7 +20,7 @@ from ser_lightning.processes.lock import owned
 
 
 @dataclass(frozen=True)
-class Source:
+class CorpusSource:
     """Where a corpus comes from, as a YAML file under conf/corpus/fetch says."""
 
     licence: str
@@ -42,7 +42,7 @@ def record_path(root: Path) -> Path:
     return root.with_name(f"{root.name}.fetch.json")
 
 
-def fetch(source: Source, root: Path) -> Path:
+def fetch(source: CorpusSource, root: Path) -> Path:
     """Show the licence, then download and unpack into `root`, which appears whole or not at all; returns `root`.
 
     What was downloaded of an attempt that failed is kept in a hidden folder beside `root` and gone on with.
@@ -83,11 +83,11 @@ def _kept(root: Path, record: dict[str, Any]) -> Path:
     return root
 
 
-def _expected(source: Source, record: dict[str, Any]) -> str | None:
+def _expected(source: CorpusSource, record: dict[str, Any]) -> str | None:
     return source.sha256 or (record.get("sha256") if record.get("url") == source.url else None)
 
 
-def _unpacked(source: Source, root: Path, work: Path, expected: str | None) -> str:
+def _unpacked(source: CorpusSource, root: Path, work: Path, expected: str | None) -> str:
     archive = work / "archive.zip"
     try:
         digest = download(source.url, archive, expected)
@@ -111,7 +111,7 @@ def _unpacked(source: Source, root: Path, work: Path, expected: str | None) -> s
     return digest
 
 
-def _new_record(source: Source, digest: str, archive: Path) -> dict[str, Any]:
+def _new_record(source: CorpusSource, digest: str, archive: Path) -> dict[str, Any]:
     return {
         "url": source.url,
         "sha256": digest,
@@ -138,7 +138,7 @@ def fetch_corpus(config: Config) -> Path:
         return fetch(source, root)
 
 
-def _source(name: str) -> Source:
+def _source(name: str) -> CorpusSource:
     """The table of a corpus's source: the user's own under conf/corpus/fetch where they stand, or the packaged one."""
     tables = choices("corpus/fetch", search_path(None))
     if name not in tables:
@@ -146,4 +146,4 @@ def _source(name: str) -> Source:
             f"corpus `{name}` cannot be fetched (known: {', '.join(tables)}): ask its owners for it, or write "
             f"conf/corpus/fetch/{name}.yaml with licence, page and url"
         )
-    return made(Source, read(tables[name]), tables[name])
+    return made(CorpusSource, read(tables[name]), tables[name])

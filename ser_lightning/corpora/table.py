@@ -9,7 +9,7 @@ from pathlib import Path
 
 from ser_lightning.corpora.adapter import existing
 from ser_lightning.corpora.table_columns import check_columns, segment, unused_columns
-from ser_lightning.corpora.table_files import REQUIRED, Row, rows
+from ser_lightning.corpora.table_files import REQUIRED, TableRow, rows
 from ser_lightning.corpora.table_paths import PathError, id_of, located
 from ser_lightning.corpora.utterance import Entry, Problem
 from ser_lightning.errors import UserError
@@ -77,7 +77,7 @@ class Table:
     def _map(self) -> dict[str, str]:
         return {clean(label): clean(name) for label, name in self.labels.items()}
 
-    def _entry(self, table: Path, row: Row) -> Entry | Problem:
+    def _entry(self, table: Path, row: TableRow) -> Entry | Problem:
         if row.wrong:
             return Problem("row", table, f"{row.place} {row.wrong}")
         written = row.fields["path"]

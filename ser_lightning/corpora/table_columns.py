@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from difflib import get_close_matches
 from pathlib import Path
 
-from ser_lightning.corpora.table_files import OPTIONAL, REQUIRED, TIMES, Row
+from ser_lightning.corpora.table_files import OPTIONAL, REQUIRED, TIMES, TableRow
 from ser_lightning.corpora.utterance import Problem, Segment
 from ser_lightning.errors import UserError
 from ser_lightning.strict_csv import separator
@@ -51,7 +51,7 @@ def unused_columns(table: Path, columns: Sequence[str]) -> Iterator[Problem]:
         yield Problem("unused", table, f"columns that are not used: {', '.join(map(repr, others))}")
 
 
-def segment(row: Row) -> Segment | None:
+def segment(row: TableRow) -> Segment | None:
     """What the row names of its file; raises ValueError where it surely is not all of it, or no time."""
     given = {name.lower(): value for name, value in row.fields.items() if name.lower() in TIMES}
     start, end = (_seconds(given.get(name, ""), name) for name in TIMES)

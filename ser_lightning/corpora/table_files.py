@@ -16,7 +16,7 @@ TIMES = ["start", "end"]
 
 
 @dataclass(frozen=True)
-class Row:
+class TableRow:
     """A row's place in the file (`line 3`, or `row 3` where there are no lines), and its trimmed fields by column."""
 
     place: str
@@ -29,7 +29,7 @@ Check = Callable[[Path, Sequence[str]], None]
 """Told the file and the names of its columns before any row is read."""
 
 
-def rows(table: Path, check: Check) -> Iterator[Row]:
+def rows(table: Path, check: Check) -> Iterator[TableRow]:
     """Yield the rows of a CSV file, or of a file called `.parquet`.
 
     Raises:
@@ -38,17 +38,17 @@ def rows(table: Path, check: Check) -> Iterator[Row]:
     yield from (_parquet if table.suffix.lower() == ".parquet" else _csv)(table, check)
 
 
-def _csv(table: Path, check: Check) -> Iterator[Row]:
+def _csv(table: Path, check: Check) -> Iterator[TableRow]:
     try:
         columns, found = read_rows(table, [*REQUIRED, "id", "session"])
     except OSError as error:
         raise UserError(f"{table} cannot be read ({error.strerror})") from error
     check(table, columns)
     for row in found:
-        yield Row(f"line {row.line}", row.fields, row.wrong)
+        yield TableRow(f"line {row.line}", row.fields, row.wrong)
 
 
-def _parquet(table: Path, check: Check) -> Iterator[Row]:
+def _parquet(table: Path, check: Check) -> Iterator[TableRow]:
     try:
         import pyarrow  # type: ignore[import-untyped]
         from pyarrow import parquet
@@ -66,7 +66,7 @@ def _parquet(table: Path, check: Check) -> Iterator[Row]:
     except (pyarrow.ArrowException, OSError) as error:
         raise UserError(f"{table} is not a Parquet file ({error}); save it as one") from error
     for number, row in enumerate(content, start=1):
-        yield Row(f"row {number}", others | {name: _text(value).strip() for name, value in row.items()})
+        yield TableRow(f"row {number}", others | {name: _text(value).strip() for name, value in row.items()})
 
 
 def _text(value: Any) -> str:

@@ -6,14 +6,14 @@ from pathlib import Path
 
 from ser_lightning.corpora.utterance import Entry, Problem
 
-Pair = tuple[Path, Path]
+SameRecording = tuple[Path, Path]
 
 
 def once(entries: Iterable[Entry]) -> tuple[list[Entry], list[Problem]]:
     """Return the first entry of each id, and one problem for each pair of trees that share ids."""
     first: dict[str, Entry] = {}
-    pairs: Counter[Pair] = Counter()
-    example: dict[Pair, str] = {}
+    pairs: Counter[SameRecording] = Counter()
+    example: dict[SameRecording, str] = {}
     for entry in entries:
         kept = first.setdefault(entry.id, entry)
         if kept is not entry:
@@ -24,7 +24,7 @@ def once(entries: Iterable[Entry]) -> tuple[list[Entry], list[Problem]]:
     return list(first.values()), problems
 
 
-def _trees(a: Path, b: Path) -> Pair:
+def _trees(a: Path, b: Path) -> SameRecording:
     """Return the two folders from where on both paths read the same: x/Actor_01/f, Actor_01/f -> x, ."""
     a, b = a.parent, b.parent
     while a != b and a.name == b.name and a.name:
@@ -32,7 +32,7 @@ def _trees(a: Path, b: Path) -> Pair:
     return a, b
 
 
-def _problem(pair: Pair, number: int, example: str) -> Problem:
+def _problem(pair: SameRecording, number: int, example: str) -> Problem:
     a, b = pair
     if a == b:
         detail = f"{number} ids there twice, such as {example}; keep one of them"

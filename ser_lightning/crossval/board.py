@@ -14,7 +14,7 @@ from ser_lightning.training.history import read_history
 RUNNING = "running"
 
 
-class Board:
+class FoldBoard:
     """A row a run; in a terminal drawn in place, elsewhere a line for each that ends."""
 
     def __init__(self, title: str, folds: dict[str, Fold], runs: Mapping[str, RunFolder]) -> None:

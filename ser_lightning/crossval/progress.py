@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from ser_lightning.console import say
-from ser_lightning.crossval.board import RUNNING, Board
+from ser_lightning.crossval.board import RUNNING, FoldBoard
 from ser_lightning.crossval.folder import CrossvalFolder, Fold
 from ser_lightning.crossval.plan import Task
 from ser_lightning.processes.endings import FINISHED
@@ -21,7 +21,7 @@ class Progress:
         self.runs = {task.run: RunFolder(task.prepared.run_path) for task in tasks}
         self._folds = {task.run: self._read(task) for task in tasks}
         self._begun: set[str] = set()
-        self.board = Board(folder.id, self._folds, self.runs)
+        self.board = FoldBoard(folder.id, self._folds, self.runs)
         folder.write_folds(self.folds)
 
     @property

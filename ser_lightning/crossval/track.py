@@ -10,7 +10,7 @@ from ser_lightning.evaluation.summary import CHOSEN
 from ser_lightning.files import read_csv, write_text
 from ser_lightning.runs.prepare import Prepared
 from ser_lightning.tracking.tables import log_scores
-from ser_lightning.tracking.wandb import Identity, Logger, tags, tracked
+from ser_lightning.tracking.wandb import Logger, RunIdentity, tags, tracked
 
 ENDS = ("low", "high")
 
@@ -20,7 +20,7 @@ def track(base: Prepared, folder: CrossvalFolder) -> None:
     config, result = base.config, folder.read_result()
     if folder.tracked.exists() or config.tracking.mode == "off":
         return
-    identity = Identity(
+    identity = RunIdentity(
         id=folder.attempt_id,
         name=config.tracking.name or f"{config.model['name']} {config.corpus['name']} {config.split['name']}",
         group=config.tracking.group or folder.id,

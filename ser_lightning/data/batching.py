@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from ser_lightning.config.schema import Training
-from ser_lightning.data.ragged import Source
+from ser_lightning.data.ragged import FrameSource
 
 
 class Batch(NamedTuple):
@@ -23,7 +23,7 @@ class Batch(NamedTuple):
 class Utterances(Dataset[Batch]):
     """One part, fetched a whole batch at a time."""
 
-    def __init__(self, sources: Mapping[str, Source], labels: Tensor) -> None:
+    def __init__(self, sources: Mapping[str, FrameSource], labels: Tensor) -> None:
         self.sources, self.labels = sources, labels
 
     def __len__(self) -> int:

@@ -21,7 +21,7 @@ from ser_lightning.data.batching import (
     loader,
 )
 from ser_lightning.data.own_speaker import OwnSpeaker
-from ser_lightning.data.ragged import Mapped, Ragged, Resident, Rows, Source, Stored
+from ser_lightning.data.ragged import FrameSource, Mapped, Ragged, Resident, Rows, Stored
 from ser_lightning.data.splits import Part
 from ser_lightning.errors import UserError
 from ser_lightning.features.store import Reader
@@ -131,7 +131,7 @@ class SERData(L.LightningDataModule):
     def _workers(self) -> int:
         return 0 if self.resident else self.training.num_workers
 
-    def _source(self, stream: Stream, part: PartRows) -> Source:
+    def _source(self, stream: Stream, part: PartRows) -> FrameSource:
         rows: Rows = Stored([stream.readers[variant] for variant in part.variants], part.digests)
         if stream.own_speaker:
             rows = OwnSpeaker.of(rows, part.speakers)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from ser_lightning.data.groups import By, groups
-from ser_lightning.data.splits import Assignment, Row, deal, joined, shuffled
+from ser_lightning.data.splits import Assignment, SplitRow, deal, joined, shuffled
 from ser_lightning.errors import UserError
 
 
@@ -21,10 +21,10 @@ class LeaveSpeakerOut:
     seed: int = 0
     """Seed of the ring in which the tested speaker's successors validate."""
 
-    def split(self, rows: Sequence[Row]) -> Assignment:
+    def split(self, rows: Sequence[SplitRow]) -> Assignment:
         return _leave_out(rows, "speaker", self.fold, self.validation, self.seed)
 
-    def folds(self, rows: Sequence[Row]) -> int:
+    def folds(self, rows: Sequence[SplitRow]) -> int:
         return len(_units(rows, "speaker"))
 
 
@@ -40,14 +40,14 @@ class LeaveSessionOut:
     seed: int = 0
     """Seed of the ring in which the tested session's successors validate."""
 
-    def split(self, rows: Sequence[Row]) -> Assignment:
+    def split(self, rows: Sequence[SplitRow]) -> Assignment:
         return _leave_out(rows, "session", self.fold, self.validation, self.seed)
 
-    def folds(self, rows: Sequence[Row]) -> int:
+    def folds(self, rows: Sequence[SplitRow]) -> int:
         return len(_units(rows, "session"))
 
 
-def _leave_out(rows: Sequence[Row], by: By, fold: int, validation: int, seed: int) -> Assignment:
+def _leave_out(rows: Sequence[SplitRow], by: By, fold: int, validation: int, seed: int) -> Assignment:
     units = _units(rows, by)
     if not 0 <= fold < len(units):
         raise UserError(f"split.fold={fold}: there are {len(units)} {by}s to leave out, counted from 0")
@@ -62,7 +62,7 @@ def _leave_out(rows: Sequence[Row], by: By, fold: int, validation: int, seed: in
     return deal(rows, joined((ring * 2)[at + 1 : at + 1 + validation]), set(units[fold]))
 
 
-def _units(rows: Sequence[Row], by: By) -> list[frozenset[str]]:
+def _units(rows: Sequence[SplitRow], by: By) -> list[frozenset[str]]:
     """Groups in the order of their first speaker's or session's name."""
     units = groups(rows, by, ("split=leave_session_out", "split=loso"))
     if by == "speaker":

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar
 
-from ser_lightning.data.splits import Assignment, Row, deal
+from ser_lightning.data.splits import Assignment, SplitRow, deal
 from ser_lightning.errors import UserError
 
 RAVDESS = (
@@ -31,7 +31,7 @@ class Lists:
     fold: int = 0
     """The list of `groups` that tests, from 0."""
 
-    def split(self, rows: Sequence[Row]) -> Assignment:
+    def split(self, rows: Sequence[SplitRow]) -> Assignment:
         if self.groups and (self.validation or self.test):
             raise UserError("split: give split.groups, or split.validation and split.test, not both")
         if self.groups:
@@ -40,7 +40,7 @@ class Lists:
             raise UserError(f"split.fold={self.fold}: only split.groups has folds")
         return named(rows, self.validation, self.test)
 
-    def folds(self, rows: Sequence[Row]) -> int:
+    def folds(self, rows: Sequence[SplitRow]) -> int:
         return len(self.groups) or 1
 
 
@@ -52,15 +52,15 @@ class RavdessFolds:
     fold: int = 0
     """The fold that tests, from 0 to 4."""
 
-    def split(self, rows: Sequence[Row]) -> Assignment:
+    def split(self, rows: Sequence[SplitRow]) -> Assignment:
         return in_turn(rows, RAVDESS, self.fold, "split=ravdess_folds")
 
-    def folds(self, rows: Sequence[Row]) -> int:
+    def folds(self, rows: Sequence[SplitRow]) -> int:
         return len(RAVDESS)
 
 
 def in_turn(
-    rows: Sequence[Row], groups: Sequence[Sequence[str]], fold: int, source: str = "split.groups"
+    rows: Sequence[SplitRow], groups: Sequence[Sequence[str]], fold: int, source: str = "split.groups"
 ) -> Assignment:
     """List `fold` tests, the next one validates; `source` is what named the lists, for errors.
 
@@ -76,7 +76,7 @@ def in_turn(
     return named(rows, groups[(fold + 1) % len(groups)], groups[fold])
 
 
-def named(rows: Sequence[Row], validation: Sequence[str], test: Sequence[str]) -> Assignment:
+def named(rows: Sequence[SplitRow], validation: Sequence[str], test: Sequence[str]) -> Assignment:
     """Speakers by name validate and test.
 
     Raises:
@@ -89,7 +89,7 @@ def named(rows: Sequence[Row], validation: Sequence[str], test: Sequence[str]) -
     return deal(rows, set(validation), set(test))
 
 
-def _check_known(rows: Sequence[Row], source: str, names: Sequence[str]) -> None:
+def _check_known(rows: Sequence[SplitRow], source: str, names: Sequence[str]) -> None:
     known = {row.speaker for row in rows}
     if unknown := sorted(set(names) - known):
         raise UserError(f"{source}: no speaker {', '.join(unknown)}; there are {', '.join(sorted(known))}")

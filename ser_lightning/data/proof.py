@@ -9,7 +9,7 @@ from typing import Any
 from rich.table import Table
 from rich.text import Text
 
-from ser_lightning.data.splits import PARTS, Assignment, Row
+from ser_lightning.data.splits import PARTS, Assignment, SplitRow
 from ser_lightning.errors import UserError
 
 NAMED = 24
@@ -64,7 +64,7 @@ class Proof:
         return f"shared by two parts: {counts}{notes}"
 
 
-def prove(rows: Sequence[Row], parts: Assignment, speaker_dependent: bool, transductive: bool = False) -> Proof:
+def prove(rows: Sequence[SplitRow], parts: Assignment, speaker_dependent: bool, transductive: bool = False) -> Proof:
     """Count what each part holds and what any two parts share.
 
     Raises:

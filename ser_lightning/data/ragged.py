@@ -73,7 +73,7 @@ class Stored:
         return self.readers[row][self.digests[row]]
 
 
-class Source(Protocol):
+class FrameSource(Protocol):
     """One stream of one part."""
 
     def take(self, rows: Tensor) -> tuple[Tensor, Tensor]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ser_lightning.data.groups import groups
-from ser_lightning.data.splits import PARTS, Assignment, Part, Row, shuffled, take
+from ser_lightning.data.splits import PARTS, Assignment, Part, SplitRow, shuffled, take
 from ser_lightning.data.stratify import alike
 from ser_lightning.errors import UserError
 from ser_lightning.names import clean
@@ -43,7 +43,7 @@ class FromFile:
     speaker_dependent: bool = False
     """The partition has speakers in two parts; every figure is marked so. Without it such a file is refused."""
 
-    def split(self, rows: Sequence[Row]) -> Assignment:
+    def split(self, rows: Sequence[SplitRow]) -> Assignment:
         given = self._given()
         if absent := [row.id for row in rows if row.id not in given]:
             raise UserError(
@@ -53,7 +53,7 @@ class FromFile:
         parts = {row.id: given[row.id] for row in rows}
         return self._checked(parts) if "validation" in given.values() else self._drawn(rows, parts)
 
-    def folds(self, rows: Sequence[Row]) -> int:
+    def folds(self, rows: Sequence[SplitRow]) -> int:
         return len(self.fold_numbers)
 
     @property
@@ -74,7 +74,7 @@ class FromFile:
             )
         return parts
 
-    def _drawn(self, rows: Sequence[Row], parts: Assignment) -> Assignment:
+    def _drawn(self, rows: Sequence[SplitRow], parts: Assignment) -> Assignment:
         """`parts` with a validation part of some training speakers."""
         training = [row for row in rows if parts[row.id] == "train"]
         count = SPEAKERS if self.validation is None else self.validation

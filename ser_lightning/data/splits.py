@@ -1,6 +1,6 @@
 """Which utterances train, validate and test. A split is a value; its proof is in `proof.py`.
 
-A split sees `Row`s only. What must stay together (a speaker; speakers that share a recording or a session) is a group,
+A split sees `SplitRow`s only. What must stay together (a speaker; speakers that share a recording or a session) is a group,
 and the splitters here but `RandomKFold` deal whole groups.
 """
 
@@ -19,7 +19,7 @@ Assignment = dict[str, Part]
 """Utterance id -> part."""
 
 
-class Row(Recorded, Protocol):
+class SplitRow(Recorded, Protocol):
     """What a split needs of an utterance."""
 
     @property
@@ -34,13 +34,13 @@ class Splitter(Protocol):
     @property
     def speaker_dependent(self) -> bool: ...
 
-    def split(self, rows: Sequence[Row]) -> Assignment: ...
+    def split(self, rows: Sequence[SplitRow]) -> Assignment: ...
 
-    def folds(self, rows: Sequence[Row]) -> int:
+    def folds(self, rows: Sequence[SplitRow]) -> int:
         """How many values `fold` can take; 1 for a splitter without folds."""
 
 
-def fold_numbers(splitter: Splitter, rows: Sequence[Row]) -> Sequence[int]:
+def fold_numbers(splitter: Splitter, rows: Sequence[SplitRow]) -> Sequence[int]:
     """The values that `fold` can take: from 0 on, unless the splitter's `fold_numbers` says otherwise."""
     own: Sequence[int] | None = getattr(splitter, "fold_numbers", None)
     return range(splitter.folds(rows)) if own is None else own
@@ -62,7 +62,7 @@ class Speakers:
     stratify: bool = False
     """Of each part the first speaker is drawn; the others are those that bring its classes closest to the corpus's."""
 
-    def split(self, rows: Sequence[Row]) -> Assignment:
+    def split(self, rows: Sequence[SplitRow]) -> Assignment:
         order = shuffled(groups(rows, self.by), self.seed)
         if self.stratify:
             order = alike(rows, order, (self.test, self.validation))
@@ -70,7 +70,7 @@ class Speakers:
         validation, order = take(order, self.validation, "split.validation")
         return deal(rows, validation, test)
 
-    def folds(self, rows: Sequence[Row]) -> int:
+    def folds(self, rows: Sequence[SplitRow]) -> int:
         return 1
 
 
@@ -90,13 +90,13 @@ class KFold:
     stratify: bool = False
     """Deal so that folds are close in size and in class shares, not in turn."""
 
-    def split(self, rows: Sequence[Row]) -> Assignment:
+    def split(self, rows: Sequence[SplitRow]) -> Assignment:
         units = shuffled(groups(rows, self.by), self.seed)
         _check_fold(self.k, self.fold, len(units), f"groups of {self.by}s")
         parts = even(rows, units, self.k) if self.stratify else [units[i :: self.k] for i in range(self.k)]
         return deal(rows, joined(parts[(self.fold + 1) % self.k]), joined(parts[self.fold]))
 
-    def folds(self, rows: Sequence[Row]) -> int:
+    def folds(self, rows: Sequence[SplitRow]) -> int:
         return self.k
 
 
@@ -117,7 +117,7 @@ class RandomKFold:
     validation: float | None = None
     """Share of the other folds' recordings that validate, drawn within classes; null: the next fold does."""
 
-    def split(self, rows: Sequence[Row]) -> Assignment:
+    def split(self, rows: Sequence[SplitRow]) -> Assignment:
         label = {row.digest: row.label for row in sorted(rows, key=lambda row: row.id)}
         _check_fold(self.k, self.fold, len(label), "recordings")
         digests = sorted(label)
@@ -134,7 +134,7 @@ class RandomKFold:
             for row in rows
         }
 
-    def folds(self, rows: Sequence[Row]) -> int:
+    def folds(self, rows: Sequence[SplitRow]) -> int:
         return self.k
 
 
@@ -179,7 +179,7 @@ def _check_fold(k: int, fold: int, units: int, what: str) -> None:
         raise UserError(f"split.fold={fold}: folds count from 0 to {k - 1}")
 
 
-def deal(rows: Sequence[Row], validation: set[str], test: set[str]) -> Assignment:
+def deal(rows: Sequence[SplitRow], validation: set[str], test: set[str]) -> Assignment:
     """The speakers of two sets validate and test, the others train."""
     parts: Mapping[str, Part] = dict.fromkeys(validation, "validation") | dict.fromkeys(test, "test")  # type: ignore[assignment]
     return {row.id: parts.get(row.speaker, "train") for row in rows}

@@ -12,7 +12,7 @@ from ser_lightning.features.extractor import Extractor
 from ser_lightning.features.filler import Filler, Task, handfuls
 from ser_lightning.features.parallel import in_parallel
 from ser_lightning.features.store import FeatureStore, segments
-from ser_lightning.processes.signals import Stopped
+from ser_lightning.processes.signals import StopSignal
 from ser_lightning.threads import threads
 
 SEGMENT_UTTERANCES = 256
@@ -82,7 +82,7 @@ def _progress_told(folders: Sequence[Path]) -> Iterator[None]:
     before = {path for folder in folders for path in segments(folder)}
     try:
         yield
-    except Stopped as stopped:
+    except StopSignal as stopped:
         stopped.progressed = any(path not in before for folder in folders for path in segments(folder))
         raise
 

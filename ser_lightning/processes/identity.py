@@ -16,7 +16,7 @@ DEAD_STATES = ("Z", "X")
 
 
 @dataclass(frozen=True)
-class Identity:
+class ProcessIdentity:
     """A process, and the SLURM job it belongs to."""
 
     host: str

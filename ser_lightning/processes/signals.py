@@ -12,7 +12,7 @@ SCHEDULERS = (signal.SIGUSR1, signal.SIGTERM)
 """The warning that the time limit is near, and the request to end."""
 
 
-class Stopped(BaseException):
+class StopSignal(BaseException):
     """On its way from the signal to the end of `stopping`; no error, which one who expects errors would take for his.
 
     An audio file that was being read would else count as broken, and the work would go on until it is killed.
@@ -41,13 +41,13 @@ def stopping() -> Iterator[None]:
     def stop(number: int, _: FrameType | None) -> None:
         asked.append(number)
         if len(asked) == 1:  # a scheduler repeats itself, and would interrupt the orderly end
-            raise Stopped(number)
+            raise StopSignal(number)
 
     mine = SCHEDULERS if threading.current_thread() is threading.main_thread() else ()
     before = {number: signal.signal(number, stop) for number in mine}
     try:
         yield
-    except Stopped as stopped:
+    except StopSignal as stopped:
         error = StoppedError(stopped.reason, stopped.exit_code)
         error.progressed, error.requeues = stopped.progressed, stopped.requeues
         raise error from None

@@ -8,7 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from ser_lightning.console import answer
-from ser_lightning.reports.comparison import Compared, Comparison, Difference, Outcome
+from ser_lightning.reports.comparison import Compared, Comparison, Difference, TestOutcome
 from ser_lightning.reports.pair import SUITED, Metric
 from ser_lightning.reports.wording import between, p_value, percent
 
@@ -110,7 +110,7 @@ def _difference(one: Difference) -> list[str]:
     return [f"{one.a} - {one.b}", f"{100 * one.value:+z.1f}", between(one.interval, "+z.1f"), *map(_p, one.tests)]
 
 
-def _p(outcome: Outcome) -> str:
+def _p(outcome: TestOutcome) -> str:
     if outcome.p is None or outcome.adjusted is None:
         return "-"
     return p_value(outcome.p) + (f" ({p_value(outcome.adjusted)})" if outcome.m > 1 else "")

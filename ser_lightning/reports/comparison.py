@@ -23,7 +23,7 @@ class Compared:
 
 
 @dataclass(frozen=True)
-class Outcome:
+class TestOutcome:
     """A test of one pair; `adjusted` is Holm's p over the `m` pairs for which this test gave one."""
 
     test: str
@@ -42,7 +42,7 @@ class Difference:
     metric: Metric
     value: float
     interval: tuple[float, float] | None
-    tests: Sequence[Outcome]
+    tests: Sequence[TestOutcome]
 
 
 @dataclass(frozen=True)
@@ -75,8 +75,8 @@ def _in_metric(metric: Metric, pairs: Mapping[tuple[str, str], Pair]) -> Iterato
         yield Difference(a, b, metric, pair.value(metric), pair.interval(metric), outcomes)
 
 
-def adjusted(name: str, tests: Sequence[Test]) -> list[Outcome]:
+def adjusted(name: str, tests: Sequence[Test]) -> list[TestOutcome]:
     """One test on all pairs; those that it does not suit are no members of Holm's family."""
     given = [test.p for test in tests if test.p is not None]
     after = iter(holm(given))
-    return [Outcome(name, test.p, None if test.p is None else next(after), len(given), test.note) for test in tests]
+    return [TestOutcome(name, test.p, None if test.p is None else next(after), len(given), test.note) for test in tests]

@@ -9,7 +9,7 @@ from ser_lightning.config.components import hint
 from ser_lightning.config.sources import layers
 from ser_lightning.errors import ConfigError
 
-Pair = tuple[float, float]
+Percentages = tuple[float, float]
 """WA and UA in percent, as they were published."""
 
 
@@ -25,15 +25,15 @@ class Protocol:
 
 
 @dataclass(frozen=True)
-class Row:
+class RecipeRow:
     """A model that is trained (`words`), or rows whose logits are averaged (`fuse`)."""
 
     name: str
     title: str
     words: Sequence[str] = ()
     fuse: Sequence[str] = ()
-    published: Pair | None = None
-    logged: Mapping[str, Pair] | None = None
+    published: Percentages | None = None
+    logged: Mapping[str, Percentages] | None = None
     """By the best test epoch of each fold (`best`) and by the last epoch (`last`)."""
 
 
@@ -44,7 +44,7 @@ class Recipe:
     name: str
     base: Sequence[str]
     protocols: Sequence[Protocol]
-    rows: Sequence[Row]
+    rows: Sequence[RecipeRow]
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ class Found:
     """One row's cross-validation or fusion under one protocol; `result` is None where it failed, and `why` says why."""
 
     protocol: Protocol
-    row: Row
+    row: RecipeRow
     result: dict[str, Any] | None
     why: str = ""
 
@@ -69,7 +69,7 @@ def recipe(name: str, folders: Sequence[Path]) -> Recipe:
         tree = _over(tree, layer.values)
     try:
         protocols = [Protocol(key, **_fixed(values)) for key, values in tree["protocols"].items()]
-        rows = [Row(key, **_fixed(values)) for key, values in tree["rows"].items()]
+        rows = [RecipeRow(key, **_fixed(values)) for key, values in tree["rows"].items()]
         return _checked(Recipe(name, tree["base"], protocols, rows))
     except KeyError as error:
         raise ConfigError(f"conf/reproduce/{name}.yaml: `{error.args[0]}` is missing") from error

@@ -15,7 +15,7 @@ from ser_lightning.files import write_json, write_text
 from ser_lightning.reports.fuse import fuse
 from ser_lightning.reproduce.ahead import asked, plan_ahead
 from ser_lightning.reproduce.fixed import refuse_fixed
-from ser_lightning.reproduce.recipe import Found, Protocol, Recipe, Row, recipe
+from ser_lightning.reproduce.recipe import Found, Protocol, Recipe, RecipeRow, recipe
 from ser_lightning.reproduce.settings import Settings
 from ser_lightning.reproduce.table import as_dict, markdown
 
@@ -80,7 +80,7 @@ def _trained(config: Config, protocol: Protocol, settings: Settings) -> dict[str
     return crossval(config, asked(protocol, settings)).read_result()
 
 
-def _fused(row: Row, ids: Mapping[str, str], runs_dir: str, settings: Settings) -> dict[str, Any]:
+def _fused(row: RecipeRow, ids: Mapping[str, str], runs_dir: str, settings: Settings) -> dict[str, Any]:
     if missing := [name for name in row.fuse if name not in ids]:
         raise UserError(f"{', '.join(missing)} failed")
     places = [f"runs_dir={runs_dir}", f"crossval_dir={settings.crossval_dir}", f"fusions_dir={settings.fusions_dir}"]

@@ -18,7 +18,7 @@ from ser_lightning.runs.logs import logged_to
 from ser_lightning.runs.prepare import Prepared, make_learner, prepare
 from ser_lightning.runs.score import draw, predict, tell
 from ser_lightning.runs.vault import configuration_of, record
-from ser_lightning.tracking.wandb import Identity, shown, tracked
+from ser_lightning.tracking.wandb import RunIdentity, shown, tracked
 from ser_lightning.training.device import find_device
 from ser_lightning.training.history import last_epoch, read_history
 
@@ -57,7 +57,7 @@ def _evaluate(run: RunFolder, config: Config, result: Mapping[str, Any]) -> dict
     draw(prepared, run, found, "test", proof.labels)
     beside = score_beside(run, learner, data, found, result)
     whole = shown(config, environment=run.read_environment(), split_proof=proof.as_dict())
-    with tracked(config.tracking, Identity.of(config, run.attempt_id, proof.labels), whole, run.path) as logger:
+    with tracked(config.tracking, RunIdentity.of(config, run.attempt_id, proof.labels), whole, run.path) as logger:
         if logger:
             tell(logger, prepared, run, found, "test", last_epoch(read_history(run.metrics)))
     (Predictions.read(run.predictions).without("test") + found).write(run.predictions)

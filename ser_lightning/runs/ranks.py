@@ -11,14 +11,14 @@ from ser_lightning.errors import StoppedError
 from ser_lightning.processes.launcher import follow, start, without_scheduler
 from ser_lightning.processes.meeting import OVER, READY, Meeting, free_port
 from ser_lightning.processes.scheduler import Allocation
-from ser_lightning.processes.signals import Stopped
+from ser_lightning.processes.signals import StopSignal
 from ser_lightning.processes.stopping import StopRequest, on_signals
 from ser_lightning.runs.fitting import Fitting
 from ser_lightning.runs.folder import RunFolder
 from ser_lightning.runs.prepare import prepare
 from ser_lightning.tracking.wandb import Logger
 from ser_lightning.training.device import find_device
-from ser_lightning.training.making_up import Epochs
+from ser_lightning.training.making_up import RankEpochs
 
 
 def fit_in_ranks(
@@ -37,7 +37,7 @@ def fit_in_ranks(
     else:
         port, ranks = free_port(), config.training.devices
         places = {rank: environment(rank, rank, 0, ranks, ranks, port) for rank in range(ranks)}
-    epochs = Epochs(logger, run.path) if logger else None
+    epochs = RankEpochs(logger, run.path) if logger else None
     _fit(run.path, stop, places, epochs.look if epochs else lambda: None)
     if epochs:
         epochs.ended()
@@ -56,7 +56,7 @@ def join(config: Config, meeting: Meeting, stop: StopRequest) -> RunFolder:
             place = _of_step(config, meeting.here, told["address"], told["port"])
             _fit(Path(told["run"]), stop, {meeting.here.rank: place})
             told = meeting.wait(OVER)
-    except (StoppedError, Stopped) as stopped:
+    except (StoppedError, StopSignal) as stopped:
         stopped.requeues = False  # only the first knows whether the run has got on
         raise
     return RunFolder(Path(told["run"]))

@@ -29,7 +29,7 @@ from ser_lightning.runs.ranks import fit_in_ranks, join
 from ser_lightning.runs.score import draw, predict, tell
 from ser_lightning.threads import threads
 from ser_lightning.tracking.artifacts import Lineage, log_lineage
-from ser_lightning.tracking.wandb import Identity, Logger, log_summary, shown, tracked
+from ser_lightning.tracking.wandb import Logger, RunIdentity, log_summary, shown, tracked
 from ser_lightning.training.device import find_device
 from ser_lightning.training.history import last_epoch
 from ser_lightning.training.learner import Fit
@@ -99,7 +99,7 @@ def _train(
     fitting.load(device)
     ranks = f", {config.training.ranks} ranks" if config.training.ranks > 1 else ""
     say(f"run {run.id}: {fitting.learner.described(device)}, on {device}{ranks}, features {fitting.data.place}")
-    identity = Identity.of(config, run.attempt_id, fitting.proof.labels)
+    identity = RunIdentity.of(config, run.attempt_id, fitting.proof.labels)
     whole = shown(config, environment=environment, split_proof=fitting.proof.as_dict())
     with tracked(config.tracking, identity, whole, run.path, array_delay()) as logger:
         if ranks:

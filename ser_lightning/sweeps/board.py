@@ -30,7 +30,7 @@ PULSE = 30.0
 """Seconds between two questions whether other workers live, which may ask the scheduler."""
 
 
-class Board:
+class TrialBoard:
     """In a terminal drawn in place; elsewhere a line for each trial of this worker that ends, and the table at the end.
 
     Enter it as a context for as long as the worker is at work.

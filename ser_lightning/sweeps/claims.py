@@ -13,7 +13,7 @@ from optuna.exceptions import UpdateFinishedTrialError
 from optuna.study import Study
 from optuna.trial import FrozenTrial, Trial, TrialState
 
-from ser_lightning.processes.identity import Identity
+from ser_lightning.processes.identity import ProcessIdentity
 from ser_lightning.processes.scheduler import allocation
 from ser_lightning.runs.folder import RunFolder
 from ser_lightning.runs.retention import forget_state
@@ -62,9 +62,11 @@ class Claims:
         me: this process, unless told otherwise.
     """
 
-    def __init__(self, study: Study, folder: StudyFolder, settings: StudySettings, me: Identity | None = None) -> None:
+    def __init__(
+        self, study: Study, folder: StudyFolder, settings: StudySettings, me: ProcessIdentity | None = None
+    ) -> None:
         self.study, self.settings = study, settings
-        self.leases = Leases(folder.owners, me or Identity.here(), settings.stale)
+        self.leases = Leases(folder.owners, me or ProcessIdentity.here(), settings.stale)
         self._held: dict[int, _Held] = {}
         self._dropped, self._dropping = list[Lease](), threading.Lock()
         """What this worker no longer holds, though files may still say so."""

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Literal
 
 from ser_lightning.files import write_json
-from ser_lightning.processes.identity import Identity
+from ser_lightning.processes.identity import ProcessIdentity
 from ser_lightning.processes.queue import Queue
 
 Liveness = Literal["alive", "dead", "queued"]
@@ -40,7 +40,7 @@ class Lease:
     turn: int
     """0 for the first owner."""
     path: Path
-    who: Identity | None
+    who: ProcessIdentity | None
     """None where its file could not be read: it is being written, or its maker was killed in between."""
     deaths: int = 0
     """Owners before this one that died."""
@@ -59,7 +59,7 @@ class Leases:
         stale: seconds without a heartbeat after which a worker on another host is dead.
     """
 
-    def __init__(self, folder: Path, me: Identity, stale: float) -> None:
+    def __init__(self, folder: Path, me: ProcessIdentity, stale: float) -> None:
         self.folder, self.me, self.stale = folder, me, stale
         self._present = 0.0
         """The file system's time when `turns` was asked last."""
@@ -84,7 +84,7 @@ class Leases:
         path = self._path(number, turn)
         try:
             told = json.loads(path.read_text(encoding="utf-8"))
-            who = Identity.of(told["who"])
+            who = ProcessIdentity.of(told["who"])
             return Lease(number, turn, path, who, int(told["deaths"]), bool(told["left"]), bool(told["requeued"]))
         except (OSError, ValueError, KeyError, TypeError):
             # The turn bounds how often its owner changed, however little is known of the others.
@@ -188,7 +188,7 @@ def _age(path: Path, present: float) -> float:
 def _of(last: Lease, beat: Path) -> bool:
     """Whether a heartbeat in a run's folder is of this lease's process."""
     try:
-        return Identity.of(json.loads(beat.read_text(encoding="utf-8"))) == last.who
+        return ProcessIdentity.of(json.loads(beat.read_text(encoding="utf-8"))) == last.who
     except (OSError, ValueError, KeyError, TypeError):
         return False
 

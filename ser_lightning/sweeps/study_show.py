@@ -14,7 +14,7 @@ from rich.text import Text
 from ser_lightning.config.settings import names_and
 from ser_lightning.console import answer
 from ser_lightning.errors import ConfigError
-from ser_lightning.processes.identity import Identity
+from ser_lightning.processes.identity import ProcessIdentity
 from ser_lightning.sweeps.claims import LOG_END, WORKER, liveness
 from ser_lightning.sweeps.frozen import Frozen
 from ser_lightning.sweeps.importances import importances
@@ -113,7 +113,7 @@ def _show_workers(folder: StudyFolder, frozen: Frozen, standing: Standing) -> No
 def _lives(folder: StudyFolder, frozen: Frozen, running: Sequence[FrozenTrial]) -> Mapping[int, str]:
     """Whether workers live; nothing is known of them in a folder that may only be read."""
     try:
-        return liveness(Leases(folder.owners, Identity.here(), frozen.study.stale), running)
+        return liveness(Leases(folder.owners, ProcessIdentity.here(), frozen.study.stale), running)
     except PermissionError:
         return {}
 

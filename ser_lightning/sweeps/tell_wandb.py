@@ -11,7 +11,7 @@ from ser_lightning.data.proof import Proof
 from ser_lightning.files import write_text
 from ser_lightning.processes.lock import TakenError, owned
 from ser_lightning.runs.folder import RunFolder
-from ser_lightning.tracking.wandb import Identity, Logger, shown, tracked
+from ser_lightning.tracking.wandb import Logger, RunIdentity, shown, tracked
 
 
 @dataclass(frozen=True)
@@ -105,15 +105,15 @@ def _mark(logger: Logger | None, marker: Path, text: str) -> None:
         write_text(marker, text)
 
 
-def _identity(config: Config, run: RunFolder, proof: Mapping[str, Any], ended: Ended) -> Identity:
+def _identity(config: Config, run: RunFolder, proof: Mapping[str, Any], ended: Ended) -> RunIdentity:
     """That of the training itself, under the trial's name, so that all of it is one W&B run."""
     labels = Proof(**proof).labels if proof else []
-    return replace(Identity.of(config, run.attempt_id, labels), name=ended.name)
+    return replace(RunIdentity.of(config, run.attempt_id, labels), name=ended.name)
 
 
 def _tell_table(told: Told) -> Logger | None:
     group = told.folder.name
-    identity = Identity(told.id, group, group, "summary", ["study", *told.settings.tags])
+    identity = RunIdentity(told.id, group, group, "summary", ["study", *told.settings.tags])
     with tracked(told.settings, identity, told.config, told.folder) as logger:
         if logger:
             logger.attempt(lambda: _log_table(logger, told))

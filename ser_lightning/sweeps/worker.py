@@ -18,7 +18,7 @@ from ser_lightning.processes.slots import TICK
 from ser_lightning.processes.stopping import StopRequest, on_signals
 from ser_lightning.runs.folder import RunFolder
 from ser_lightning.runs.retention import forget_state
-from ser_lightning.sweeps.board import Board
+from ser_lightning.sweeps.board import TrialBoard
 from ser_lightning.sweeps.claims import NOTE, Claimed, Claims
 from ser_lightning.sweeps.failures import FailureRow
 from ser_lightning.sweeps.following import follow
@@ -74,7 +74,7 @@ class Worker:
     ) -> None:
         self.frozen, self.claims, self.stop = frozen, claims, stop
         self.preparation = Preparation(frozen)
-        self.board, self.tracker = Board(frozen, claims), tracker
+        self.board, self.tracker = TrialBoard(frozen, claims), tracker
         self.row = FailureRow(claims.study, frozen.study.failures)
         self.slots = slots_for(self.preparation.training, jobs)
         self.running: dict[int, TrialRun] = {}

@@ -39,7 +39,7 @@ class Sync:
 
 
 @dataclass
-class Outcome:
+class Uploads:
     """What became of a run's segments."""
 
     id: str
@@ -50,7 +50,7 @@ class Outcome:
     reasons: list[str] = field(default_factory=list)
 
 
-def sync(words: Sequence[str]) -> list[Outcome]:
+def sync(words: Sequence[str]) -> list[Uploads]:
     """Upload the segments of runs, studies, cross-validations or folders, of all where none is named.
 
     A study or a cross-validation comes with its runs. What is being written is left for the next time, as is what
@@ -62,7 +62,7 @@ def sync(words: Sequence[str]) -> list[Outcome]:
     """
     names, settings = names_and(Sync, words)
     folders = _named(names, settings) if names else _below(settings.folders)
-    outcomes: list[Outcome] = []
+    outcomes: list[Uploads] = []
     try:
         for folder in track(folders, "uploading", len(folders)):
             _sync(folder, settings.seconds, outcomes)
@@ -100,12 +100,12 @@ def _members(folder: Path, runs_dir: Path) -> Iterator[Path]:
             yield path
 
 
-def _sync(folder: Path, seconds: float, outcomes: list[Outcome]) -> None:
+def _sync(folder: Path, seconds: float, outcomes: list[Uploads]) -> None:
     """Upload what a folder has, run by run; `outcomes` grows by what is known, also where an error ends it."""
     by_run = sorted(segments(folder), key=lambda one: (one.id, one.order))
     for identity, group in groupby(by_run, key=lambda one: one.id):
         mine = list(group)
-        outcomes.append(outcome := Outcome(identity, len(mine)))
+        outcomes.append(outcome := Uploads(identity, len(mine)))
         try:
             with owned(folder / "wandb" / ".sync.lock"):
                 _upload_all(mine, folder, outcome, seconds)
@@ -113,7 +113,7 @@ def _sync(folder: Path, seconds: float, outcomes: list[Outcome]) -> None:
             outcome.skipped, outcome.reasons = len(mine), ["another `ser sync` is uploading it"]
 
 
-def _upload_all(mine: Sequence[Segment], folder: Path, outcome: Outcome, seconds: float) -> None:
+def _upload_all(mine: Sequence[Segment], folder: Path, outcome: Uploads, seconds: float) -> None:
     for number, segment in enumerate(mine):
         if segment.synced.exists():
             outcome.skipped += 1
@@ -130,7 +130,7 @@ def _upload_all(mine: Sequence[Segment], folder: Path, outcome: Outcome, seconds
             return
 
 
-def _arrived(segment: Segment, outcome: Outcome, seconds: float) -> bool:
+def _arrived(segment: Segment, outcome: Uploads, seconds: float) -> bool:
     try:
         arrived, said = upload(segment, seconds)
     except BaseException:
@@ -150,7 +150,7 @@ def _working(folder: Path) -> str:
     return ""
 
 
-def _show(outcomes: Sequence[Outcome]) -> None:
+def _show(outcomes: Sequence[Uploads]) -> None:
     if not outcomes:
         return
     table = Table("run", "segments", "uploaded", "skipped", "failed")

@@ -30,7 +30,7 @@ LONGEST_TAG = 64
 
 
 @dataclass(frozen=True)
-class Identity:
+class RunIdentity:
     """What W&B shows of a run, and the id that survives resumes and requeues."""
 
     id: str
@@ -102,7 +102,7 @@ class Logger(WandbLogger):
 
 @contextmanager
 def tracked(
-    settings: Tracking, identity: Identity, config: Mapping[str, Any], folder: Path, delay: float = 0.0
+    settings: Tracking, identity: RunIdentity, config: Mapping[str, Any], folder: Path, delay: float = 0.0
 ) -> Iterator[Logger | None]:
     """The logger of a run, or None with tracking.mode=off or where wandb can't write; closed in any case.
 
@@ -120,7 +120,7 @@ def tracked(
 
 
 def _tracked(
-    settings: Tracking, identity: Identity, config: Mapping[str, Any], folder: Path, delay: float
+    settings: Tracking, identity: RunIdentity, config: Mapping[str, Any], folder: Path, delay: float
 ) -> Iterator[Logger | None]:
     import wandb
 

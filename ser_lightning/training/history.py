@@ -12,7 +12,7 @@ from ser_lightning.data.batching import Batch
 from ser_lightning.files import read_csv, write_csv
 from ser_lightning.training.memory import peak_memory
 
-Row = dict[str, float | None]
+EpochRow = dict[str, float | None]
 """An epoch's metrics by name; None where it has no such metric."""
 
 DIGITS = 6
@@ -26,9 +26,9 @@ class History(L.Callback):
     seconds) and `memory` (MiB that the first rank's process held at the most so far, see `peak_memory`).
     """
 
-    def __init__(self, path: Path, before: Sequence[Row] = ()) -> None:
+    def __init__(self, path: Path, before: Sequence[EpochRow] = ()) -> None:
         """`before`: the rows that earlier starts left in the file."""
-        self.path, self.rows, self.untold = path, list(before), list[Row]()
+        self.path, self.rows, self.untold = path, list(before), list[EpochRow]()
         self.began, self.rate, self.utterances = 0.0, 0.0, 0
 
     def on_train_start(self, trainer: L.Trainer, module: L.LightningModule) -> None:
@@ -45,7 +45,7 @@ class History(L.Callback):
     def on_train_epoch_end(self, trainer: L.Trainer, module: L.LightningModule) -> None:
         if not trainer.is_global_zero:
             return
-        row: Row = {"epoch": trainer.current_epoch, "step": trainer.global_step, **self._measured(trainer, module)}
+        row: EpochRow = {"epoch": trainer.current_epoch, "step": trainer.global_step, **self._measured(trainer, module)}
         logged = sorted(trainer.callback_metrics.items())
         self.rows.append(row | {name: float(value) for name, value in logged if isinstance(value, Tensor)})
         columns = list(dict.fromkeys(name for row in self.rows for name in row))
@@ -64,7 +64,7 @@ class History(L.Callback):
             tell(logger, self.untold[0])
         self.untold = []
 
-    def _measured(self, trainer: L.Trainer, module: L.LightningModule) -> Row:
+    def _measured(self, trainer: L.Trainer, module: L.LightningModule) -> EpochRow:
         seconds = time.monotonic() - self.began
         return {
             "learning_rate": self.rate,
@@ -80,7 +80,7 @@ def tell(logger: Logger, row: Mapping[str, float | None]) -> None:
     logger.log_metrics(found, step=int(row["step"] or 0) - 1)
 
 
-def read_history(path: Path) -> list[Row]:
+def read_history(path: Path) -> list[EpochRow]:
     """Rows of metrics.csv; a metric that an epoch doesn't have is None. No file: no rows."""
     if not path.exists():
         return []
@@ -99,7 +99,7 @@ def merit(uar: float, loss: float) -> tuple[float, float]:
     return round(uar, DIGITS), -loss
 
 
-def best_epoch(rows: Sequence[Row]) -> int | None:
+def best_epoch(rows: Sequence[EpochRow]) -> int | None:
     """The epoch of metrics.csv's rows whose weights are kept; of equal merit the first. None where there are none."""
     if not rows:
         return None
@@ -107,6 +107,6 @@ def best_epoch(rows: Sequence[Row]) -> int | None:
     return int(best["epoch"] or 0)
 
 
-def last_epoch(rows: Sequence[Row]) -> int | None:
+def last_epoch(rows: Sequence[EpochRow]) -> int | None:
     """The last epoch of metrics.csv's rows; None where there are none."""
     return int(rows[-1]["epoch"] or 0) if rows else None

@@ -31,7 +31,7 @@ class Examples:
 
 
 @dataclass(frozen=True)
-class Choice:
+class ChosenCost:
     """The candidate that was chosen, the mean UAR of each, and over how many folds."""
 
     cost: float
@@ -39,7 +39,7 @@ class Choice:
     folds: int
 
 
-def choose_cost(model: LinearSVM, examples: Examples, stop: StopRequest, label: str) -> Choice:
+def choose_cost(model: LinearSVM, examples: Examples, stop: StopRequest, label: str) -> ChosenCost:
     """The candidate of highest mean UAR over inner folds that share no speaker, the least of equals.
 
     The folds are scikit-learn's StratifiedGroupKFold: speakers whole, shares of classes as alike as that allows.
@@ -56,7 +56,7 @@ def choose_cost(model: LinearSVM, examples: Examples, stop: StopRequest, label: 
         uars[cost].append(_uar(model.candidate(cost), examples, fold))
     means = {cost: float(np.mean(found)) for cost, found in uars.items()}
     best = max(means, key=lambda cost: means[cost])
-    return Choice(best, {f"{cost:g}": mean for cost, mean in means.items()}, number)
+    return ChosenCost(best, {f"{cost:g}": mean for cost, mean in means.items()}, number)
 
 
 def folds_of(asked: int | None, speakers: int, largest: int) -> int:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from ser_lightning.data.datamodule import SERData
 from ser_lightning.data.splits import Part
 from ser_lightning.processes.stopping import StopRequest
-from ser_lightning.training.history import Row
+from ser_lightning.training.history import EpochRow
 
 Facts = Mapping[str, Any]
 """What a learner says of itself for result.json: plain numbers, strings and containers."""
@@ -24,7 +24,7 @@ class Fit:
     """What a fit came to, beside the files that it left."""
 
     facts: Facts
-    history: Sequence[Row] = ()
+    history: Sequence[EpochRow] = ()
     """The epochs, as metrics.csv has them; none where a learner knows none."""
 
 

@@ -38,7 +38,7 @@ from ser_lightning.training.checkpoints import (
     keep_last_weights,
     read_checkpoint,
 )
-from ser_lightning.training.history import History, Row, read_history
+from ser_lightning.training.history import EpochRow, History, read_history
 from ser_lightning.training.learner import Fit
 from ser_lightning.training.making_up import MakingUp, make_up
 from ser_lightning.training.memory import shared_memory
@@ -98,7 +98,9 @@ class LightningLearner:
         self.load(folder)
         return fit
 
-    def _fit(self, data: SERData, folder: Path, logger: Logger | None, stop: StopRequest, before: Sequence[Row]) -> Fit:
+    def _fit(
+        self, data: SERData, folder: Path, logger: Logger | None, stop: StopRequest, before: Sequence[EpochRow]
+    ) -> Fit:
         rows = data.parts["train"]
         self.normaliser.fit(data.training_blocks())
         ids: dict[str, Sequence[str]] = {part: found.ids for part, found in data.parts.items()}

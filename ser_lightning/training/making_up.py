@@ -9,7 +9,7 @@ from lightning.pytorch.loggers import Logger as AnyLogger
 
 from ser_lightning.tracking.segments import logged_metrics
 from ser_lightning.tracking.wandb import Logger
-from ser_lightning.training.history import Row, last_epoch, read_history, tell
+from ser_lightning.training.history import EpochRow, last_epoch, read_history, tell
 
 
 class MakingUp(L.Callback):
@@ -20,7 +20,7 @@ class MakingUp(L.Callback):
         before: the rows that earlier starts left in metrics.csv.
     """
 
-    def __init__(self, folder: Path, before: Sequence[Row]) -> None:
+    def __init__(self, folder: Path, before: Sequence[EpochRow]) -> None:
         self.folder, self.before, self.begun = folder, before, False
 
     def on_train_start(self, trainer: L.Trainer, module: L.LightningModule) -> None:
@@ -38,7 +38,7 @@ class MakingUp(L.Callback):
         make_up(trainer.loggers, self.folder, known)
 
 
-class Epochs:
+class RankEpochs:
     """Tells W&B the epochs that ranks train, as metrics.csv has them, in the process that has the run.
 
     The last row waits for the next, or for the ranks' end: without its checkpoint, as on a full disk, that epoch is
@@ -60,7 +60,7 @@ class Epochs:
         """The ranks have ended well."""
         self._tell(read_history(self.metrics))
 
-    def _tell(self, rows: Sequence[Row]) -> None:
+    def _tell(self, rows: Sequence[EpochRow]) -> None:
         if self._told is None:
             make_up([self.logger], self.folder, rows)
         else:
@@ -73,7 +73,7 @@ class Epochs:
         return self.metrics.stat().st_mtime_ns if self.metrics.exists() else 0
 
 
-def make_up(loggers: Sequence[AnyLogger], folder: Path, rows: Sequence[Row]) -> None:
+def make_up(loggers: Sequence[AnyLogger], folder: Path, rows: Sequence[EpochRow]) -> None:
     """Log what `rows` of metrics.csv have and a logger has not.
 
     wandb writes to its disk every 15 s or so (measured, 0.31.0); what kill -9 takes away would be a gap in every curve.
@@ -90,12 +90,12 @@ def make_up(loggers: Sequence[AnyLogger], folder: Path, rows: Sequence[Row]) -> 
             tell(logger, row)
 
 
-def _tell_lost(logger: Logger, folder: Path, rows: Sequence[Row]) -> None:
+def _tell_lost(logger: Logger, folder: Path, rows: Sequence[EpochRow]) -> None:
     for row in _lost(logger, folder, rows):
         tell(logger, row)
 
 
-def _lost(logger: Logger, folder: Path, rows: Sequence[Row]) -> list[Row]:
+def _lost(logger: Logger, folder: Path, rows: Sequence[EpochRow]) -> list[EpochRow]:
     """Of each epoch what W&B lacks; those that the server named were sent online."""
     known, sent = logged_metrics(folder), logger.experiment.summary.get("epoch", -1)
     later = [row for row in rows if (row["epoch"] or 0) > sent]

@@ -19,7 +19,7 @@ from ser_lightning.config.schema import Config
 from ser_lightning.config.sources import choices, packaged, read
 from ser_lightning.corpora import unpack as unpacking
 from ser_lightning.corpora.download import WrongBytesError
-from ser_lightning.corpora.fetch import Source, fetch_corpus
+from ser_lightning.corpora.fetch import CorpusSource, fetch_corpus
 from ser_lightning.corpora.resuming import DownloadError
 from ser_lightning.corpora.scan import scan_corpus
 from ser_lightning.corpora.unpack import BrokenArchiveError
@@ -288,5 +288,5 @@ def test_corpora_that_are_not_to_be_had_and_bad_tables(table: Callable[..., None
 def test_the_shipped_tables_name_a_licence_and_invent_no_checksum() -> None:
     shipped = choices("corpus/fetch", [packaged("conf")])
     assert set(shipped) == {"cremad", "emodb", "ravdess"}
-    sources = [Source(**read(path)) for path in shipped.values()]
+    sources = [CorpusSource(**read(path)) for path in shipped.values()]
     assert all(source.licence and source.url.startswith("http") and source.sha256 is None for source in sources)

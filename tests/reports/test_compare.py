@@ -19,7 +19,7 @@ from ser_lightning.evaluation.pooled import Pooled
 from ser_lightning.files import read_csv
 from ser_lightning.reports.compare import compare, show
 from ser_lightning.reports.compare_show import markdown
-from ser_lightning.reports.comparison import Comparison, Difference, Outcome, adjusted
+from ser_lightning.reports.comparison import Comparison, Difference, TestOutcome, adjusted
 from ser_lightning.runs.folder import RunFolder
 from ser_lightning.runs.vault import record
 
@@ -50,7 +50,7 @@ def labels_of(maker: Any, name: str) -> tuple[Any, Any, Any, Any]:
     return true, np.array(predicted), ids, speakers
 
 
-def outcomes(one: Difference) -> dict[str, Outcome]:
+def outcomes(one: Difference) -> dict[str, TestOutcome]:
     return {outcome.test: outcome for outcome in one.tests}
 
 

@@ -13,9 +13,9 @@ from optuna.distributions import FloatDistribution
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from ser_lightning.console import console
-from ser_lightning.processes.identity import Identity
+from ser_lightning.processes.identity import ProcessIdentity
 from ser_lightning.sweeps import board as module
-from ser_lightning.sweeps.board import Board, duration
+from ser_lightning.sweeps.board import TrialBoard, duration
 from ser_lightning.sweeps.claims import Claims
 from ser_lightning.sweeps.frozen import Frozen
 from ser_lightning.sweeps.standing import Standing, leading
@@ -116,7 +116,7 @@ def test_without_a_terminal_a_line_for_each_own_trial_that_ends_and_the_table_at
     claims: tuple[Frozen, Claims], folder: StudyFolder, capsys: pytest.CaptureFixture[str], wide: None
 ) -> None:
     run_one(claims, TrialState.COMPLETE, 0.25)
-    with Board(*claims) as board:
+    with TrialBoard(*claims) as board:
         run_one(claims, TrialState.COMPLETE, 0.75)
         run_one(claims, TrialState.FAIL, reason="out of memory")
         board.look()
@@ -125,7 +125,7 @@ def test_without_a_terminal_a_line_for_each_own_trial_that_ends_and_the_table_at
         assert told[0] == f"trial 1: complete, validation.uar 0.75, 0.0 min: {RATE}={float(f'{rate:.4g}')}"
         assert told[1].startswith("trial 2: failed, out of memory, 0.0 min") and len(told) == 2
         frozen, mine = claims
-        elsewhere = Claims(mine.study, folder, frozen.study, Identity("node7", "node7/1", 7, "1"))
+        elsewhere = Claims(mine.study, folder, frozen.study, ProcessIdentity("node7", "node7/1", 7, "1"))
         run_one((frozen, elsewhere), TrialState.COMPLETE, 0.5)
     last = capsys.readouterr().err
     assert "trial 3:" not in last
@@ -144,7 +144,7 @@ def test_a_row_for_each_trial_that_runs(
     run.mkdir(parents=True)
     (run / "metrics.csv").write_text("epoch,step,seconds,validation/uar\n0,10,1.0,0.5\n1,20,1.0,0.625\n")
     mine.started(claimed.number, run)
-    board = Board(frozen, mine)
+    board = TrialBoard(frozen, mine)
     board.look()
     with console.capture() as shown:
         console.print(board.shown())
@@ -172,7 +172,7 @@ def test_a_slow_storage_is_asked_seldom(claims: tuple[Frozen, Claims], monkeypat
     monkeypatch.setattr(module, "time", SimpleNamespace(monotonic=lambda: clock[0]))
     directions = mine.study.directions
     mine.study = cast(Any, SimpleNamespace(get_trials=slow, directions=directions))
-    board = Board(frozen, mine)
+    board = TrialBoard(frozen, mine)
     while clock[0] < 160:
         board.tick()
         clock[0] += 0.5
@@ -200,7 +200,7 @@ def test_ten_thousand_trials_are_asked_for_once_and_not_copied(claims: tuple[Fro
         return study.get_trials(**words)  # type: ignore[arg-type]
 
     mine.study = cast(Any, SimpleNamespace(get_trials=get_trials, directions=study.directions))
-    board = Board(frozen, mine)
+    board = TrialBoard(frozen, mine)
     board.look()
     assert [words["deepcopy"] for words in asked] == [False]
     assert board.standing.ended == 10_000

@@ -20,7 +20,7 @@ from optuna.trial import TrialState
 
 from ser_lightning.errors import UserError
 from ser_lightning.processes import queue
-from ser_lightning.processes.identity import Identity, place, process_start
+from ser_lightning.processes.identity import ProcessIdentity, place, process_start
 from ser_lightning.sweeps import lease
 from ser_lightning.sweeps.claims import Claims
 from ser_lightning.sweeps.frozen import Frozen
@@ -33,7 +33,7 @@ CLAIMER = Path(__file__).with_name("claimer.py")
 Small = Callable[..., Frozen]
 Join = Callable[..., Claims]
 Process = subprocess.Popen[str]
-HERE = Identity.here()
+HERE = ProcessIdentity.here()
 FAR = replace(HERE, host="node7", place="node7/boot/1")
 """A worker on another host."""
 
@@ -47,7 +47,7 @@ def folder(tmp_path: Path) -> StudyFolder:
 def join(folder: StudyFolder, small: Small) -> Join:
     """`join(who, **settings)`: another worker's claims, in this process."""
 
-    def joined(who: Identity = HERE, **settings: object) -> Claims:
+    def joined(who: ProcessIdentity = HERE, **settings: object) -> Claims:
         frozen = small(**{"trials": 2} | settings)
         return Claims(open_study(folder, frozen, changed=True), folder, frozen.study, who)
 
@@ -95,7 +95,7 @@ def killed(process: Process) -> int:
     return number
 
 
-def gone(who: Identity = HERE) -> Identity:
+def gone(who: ProcessIdentity = HERE) -> ProcessIdentity:
     """An identity whose process has ended: a number that is in use, by a process that started at another time."""
     return replace(who, started="1")
 

@@ -28,7 +28,7 @@ from ser_lightning.runs.train import train
 from ser_lightning.tracking.segments import logged_metrics, segments
 from ser_lightning.tracking.tables import utterance_rows
 from ser_lightning.tracking.upload import upload
-from ser_lightning.tracking.wandb import Identity, log_summary, tracked
+from ser_lightning.tracking.wandb import RunIdentity, log_summary, tracked
 from ser_lightning.training.history import read_history
 
 from .recorded import Run
@@ -179,7 +179,7 @@ def test_weights_are_uploaded_where_that_is_asked_and_nothing_where_not(recorder
 
 def test_the_best_of_a_curve_is_that_of_all_starts(recorder: Recorder, tmp_path: Path) -> None:
     rows = [{"epoch": epoch, "validation/uar": uar} for epoch, uar in enumerate((0.5, 0.9, 0.3, 0.4))]
-    identity = Identity("x-1", "n", "g", "train", ())
+    identity = RunIdentity("x-1", "n", "g", "train", ())
     for start in (rows[:2], rows[2:]):
         with tracked(Tracking("online", "p"), identity, {}, tmp_path) as logger:
             assert logger is not None
@@ -195,7 +195,7 @@ def test_the_best_of_a_curve_is_that_of_all_starts(recorder: Recorder, tmp_path:
 
 
 def test_a_tag_that_is_too_long_costs_no_run(recorder: Recorder, tmp_path: Path) -> None:
-    identity = Identity("x-1", "n", "g", "train", ["short", "test lacks " + "happiness, " * 10])
+    identity = RunIdentity("x-1", "n", "g", "train", ["short", "test lacks " + "happiness, " * 10])
     with tracked(Tracking("online", "p"), identity, {}, tmp_path):
         pass
     assert [len(tag) for tag in recorder.store.only.tags] == [5, 64]
@@ -207,7 +207,7 @@ def test_what_cannot_be_logged_costs_itself_alone(
     def fails() -> None:
         raise UserError("a recording has changed\nand what to do")
 
-    identity = Identity("x-1", "n", "g", "train", ())
+    identity = RunIdentity("x-1", "n", "g", "train", ())
     with pytest.raises(StoppedError), tracked(Tracking("online", "p"), identity, {}, tmp_path) as logger:
         assert logger is not None
         assert [logger.attempt(fails), logger.attempt(fails)] == [False, False]
@@ -224,7 +224,7 @@ def test_what_cannot_be_logged_costs_itself_alone(
 
 def test_a_run_of_whoever_calls_is_left_alone(tmp_path: Path) -> None:
     with wandb.init(mode="offline", project="mine", dir=tmp_path) as own:
-        with tracked(Tracking(), Identity("x-1", "n", "g", "train", ()), {}, tmp_path / "mine") as logger:
+        with tracked(Tracking(), RunIdentity("x-1", "n", "g", "train", ()), {}, tmp_path / "mine") as logger:
             assert logger is not None and logger.experiment.id == "x-1"
             limits = logger.experiment.settings.init_timeout, logger.experiment.settings.finish_timeout
             assert limits == (30, 30), "else a server that vanishes would be waited for without end"

@@ -19,7 +19,7 @@ from ser_lightning.files import write_csv
 from ser_lightning.processes.stopping import StopRequest
 from ser_lightning.runs.evaluate import evaluate
 from ser_lightning.runs.train import train
-from ser_lightning.tracking.wandb import Identity, tracked
+from ser_lightning.tracking.wandb import RunIdentity, tracked
 from ser_lightning.training.history import read_history
 from ser_lightning.training.making_up import MakingUp
 
@@ -148,7 +148,7 @@ def test_epochs_that_the_server_has_are_not_logged_again(recorder: Recorder, tmp
     assert plain(tmp_path, 0, 2).returncode == 0
     rows = [(epoch, epoch + 1, 1 / (epoch + 1)) for epoch in range(4)]
     write_csv(tmp_path / "run" / "metrics.csv", ("epoch", "step", "train/loss"), rows)
-    with tracked(Tracking("online", "p"), Identity("x-1", "n", "g", "train", ()), {}, tmp_path / "run") as logger:
+    with tracked(Tracking("online", "p"), RunIdentity("x-1", "n", "g", "train", ()), {}, tmp_path / "run") as logger:
         trainer: Any = SimpleNamespace(current_epoch=3, loggers=[logger])
         MakingUp(tmp_path / "run", read_history(tmp_path / "run" / "metrics.csv")).on_train_start(
             trainer, L.LightningModule()

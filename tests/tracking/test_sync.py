@@ -17,7 +17,7 @@ from ser_lightning.processes.lock import owned
 from ser_lightning.runs.evaluate import evaluate
 from ser_lightning.runs.train import train
 from ser_lightning.tracking.segments import Segment, records, segments
-from ser_lightning.tracking.sync import Outcome, sync
+from ser_lightning.tracking.sync import Uploads, sync
 from ser_lightning.training.history import read_history
 
 from ..waiting import until
@@ -81,7 +81,7 @@ def whole(recorder: Recorder) -> None:
     assert sum(name.startswith("media/table/") for name in run.files) == 3
 
 
-def only(outcomes: list[Outcome]) -> tuple[int, int, int, int]:
+def only(outcomes: list[Uploads]) -> tuple[int, int, int, int]:
     (one,) = outcomes
     return one.segments, one.uploaded, one.skipped, one.failed
 

@@ -16,7 +16,7 @@ from ser_lightning.processes.stopping import StopRequest
 from ser_lightning.runs.evaluate import evaluate
 from ser_lightning.runs.folder import RunFolder
 from ser_lightning.runs.train import train
-from ser_lightning.tracking.wandb import Identity, tracked
+from ser_lightning.tracking.wandb import RunIdentity, tracked
 
 
 @pytest.fixture
@@ -95,7 +95,7 @@ def test_a_server_that_does_not_answer_is_said_and_costs_seconds(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("WANDB_BASE_URL", "http://127.0.0.1:9")
-    with tracked(Tracking(mode="online"), Identity("x", "x", "g", "train", ()), {}, tmp_path) as logger:
+    with tracked(Tracking(mode="online"), RunIdentity("x", "x", "g", "train", ()), {}, tmp_path) as logger:
         assert logger is not None
     assert "127.0.0.1:9 does not answer" in capsys.readouterr().err.replace("\n", " ")
     assert len(list((tmp_path / "wandb").glob("offline-run-*"))) == 1
@@ -109,7 +109,7 @@ def test_telemetry_is_off_inside_and_the_environment_is_left_as_it_was(
     monkeypatch.delenv("WANDB_ERROR_REPORTING", raising=False)
     monkeypatch.setenv("WANDB_SILENT", "false")
     before = dict(os.environ)
-    with tracked(Tracking(), Identity("x", "x", "g", "train", ()), {}, tmp_path):
+    with tracked(Tracking(), RunIdentity("x", "x", "g", "train", ()), {}, tmp_path):
         assert os.environ["WANDB_ERROR_REPORTING"] == "false"
         assert os.environ["WANDB_SILENT"] == "false"
     assert {k: v for k, v in os.environ.items() if k.startswith("WANDB_ER")} == {
@@ -137,7 +137,7 @@ def test_the_configuration_says_what_a_run_is_and_not_the_environment(
     wandb.teardown()  # it reads the environment once
     for name, text in (LEFT | SENT_ON).items():
         monkeypatch.setenv(name, text)
-    settings, identity = Tracking(project="p"), Identity("x-1", "n", "g", "train", ("t",))
+    settings, identity = Tracking(project="p"), RunIdentity("x-1", "n", "g", "train", ("t",))
     with tracked(settings, identity, {"model": "m"}, tmp_path) as logger:
         assert logger is not None
         own = logger.experiment.settings

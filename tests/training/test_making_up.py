@@ -15,7 +15,7 @@ from ser_lightning.config.schema import Tracking
 from ser_lightning.files import read_csv, write_csv
 from ser_lightning.runs.train import train
 from ser_lightning.tracking.segments import logged_metrics, records, segments
-from ser_lightning.tracking.wandb import Identity, tracked
+from ser_lightning.tracking.wandb import RunIdentity, tracked
 from ser_lightning.training.checkpoints import WholeFileIO
 from ser_lightning.training.history import read_history
 from ser_lightning.training.making_up import MakingUp
@@ -45,7 +45,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def goes_on(folder: Path, epoch: int) -> list[dict[str, Any]]:
     """Rows that are logged when the training of `folder` goes on with `epoch`."""
     before = {one.path for one in segments(folder)}
-    with tracked(Tracking(), Identity("r-1", "x", "g", "train", ()), {}, folder) as logger:
+    with tracked(Tracking(), RunIdentity("r-1", "x", "g", "train", ()), {}, folder) as logger:
         trainer: Any = SimpleNamespace(current_epoch=epoch, loggers=[logger])
         MakingUp(folder, read_history(folder / "metrics.csv")).on_train_start(trainer, L.LightningModule())
     (new,) = [one for one in segments(folder) if one.path not in before]

@@ -16,7 +16,7 @@ FIRST, LAST = 2, 4
 
 
 @dataclass
-class Stream:
+class LogicalStream:
     """One logical stream: the number of its last page so far, and what is known of its ends."""
 
     page: int
@@ -31,7 +31,7 @@ def parts(data: bytes) -> list[Part]:
         BrokenAudioError: a page is missing or cut short, or a stream lacks its last page.
     """
     links: list[int] = []
-    streams: dict[int, Stream] = {}
+    streams: dict[int, LogicalStream] = {}
     at = data.find(MAGIC)
     while at >= 0:
         flags, serial, page, size = _page(data, at)
@@ -40,7 +40,7 @@ def parts(data: bytes) -> list[Part]:
                 _check_ended(streams)
                 links.append(at)
                 streams = {}
-            streams[serial] = Stream(page)
+            streams[serial] = LogicalStream(page)
         else:
             _follow(streams, serial, page)
         streams[serial].ended = bool(flags & LAST)
@@ -63,7 +63,7 @@ def _page(data: bytes, at: int) -> tuple[int, int, int, int]:
     return flags, serial, page, size
 
 
-def _follow(streams: dict[int, Stream], serial: int, page: int) -> None:
+def _follow(streams: dict[int, LogicalStream], serial: int, page: int) -> None:
     if serial not in streams:
         raise BrokenAudioError("cut short: the first page of a stream is missing")
     stream = streams[serial]
@@ -73,7 +73,7 @@ def _follow(streams: dict[int, Stream], serial: int, page: int) -> None:
     stream.page, stream.begun = page, True
 
 
-def _check_ended(streams: dict[int, Stream]) -> None:
+def _check_ended(streams: dict[int, LogicalStream]) -> None:
     for stream in streams.values():
         if not stream.ended:
             raise BrokenAudioError(f"cut short: page {stream.page}, where it ends, is not marked as the last")

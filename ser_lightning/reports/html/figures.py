@@ -8,7 +8,7 @@ from ser_lightning.evaluation.summary import selection
 from ser_lightning.reports.html.subject import Subject
 
 METRICS = {"uar": "UAR", "wa": "WA", "macro_f1": "macro-F1"}
-Choice = Literal["chosen on validation", "last epoch", "selected on test"]
+Selection = Literal["chosen on validation", "last epoch", "selected on test"]
 
 
 @dataclass(frozen=True)
@@ -19,7 +19,7 @@ class FigureRow:
     """
 
     subject: Subject
-    choice: Choice
+    choice: Selection
     values: Mapping[str, float]
     intervals: Mapping[str, tuple[float, float] | None]
     spread: Mapping[str, Mapping[str, float | None]]
@@ -46,7 +46,7 @@ def figure_rows(subjects: Sequence[Subject]) -> list[FigureRow]:
 
 
 def _rows(subject: Subject) -> Iterator[FigureRow]:
-    summaries: dict[Choice, Any] = {"chosen on validation": subject.chosen, "last epoch": subject.last}
+    summaries: dict[Selection, Any] = {"chosen on validation": subject.chosen, "last epoch": subject.last}
     for choice, summary in summaries.items():
         if summary is not None:
             values = {name: summary[name] for name in (*METRICS, "ece")}

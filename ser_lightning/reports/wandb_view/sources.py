@@ -15,7 +15,7 @@ from ser_lightning.tracking.view.contents import Sweep
 
 
 @dataclass(frozen=True)
-class Source:
+class ViewSource:
     """A group of W&B, as the folders here know it."""
 
     group: str
@@ -26,7 +26,7 @@ class Source:
     sweep: Sweep | None = None
 
 
-def named(name: str, folders: Folders) -> list[Source]:
+def named(name: str, folders: Folders) -> list[ViewSource]:
     """A study or a cross-validation by its name or its folder, or the runs of a group.
 
     Raises:
@@ -48,7 +48,7 @@ def named(name: str, folders: Folders) -> list[Source]:
     raise ConfigError(f"ser wandb view: no study, cross-validation or group of runs `{name}` here; known: {known}")
 
 
-def here(folders: Folders) -> Iterator[Source]:
+def here(folders: Folders) -> Iterator[ViewSource]:
     """All that is found under `folders`; of runs those that belong to no study and no cross-validation."""
     for file in sorted(Path(folders.studies_dir).glob("*/study.yaml")):
         yield _study(StudyFolder(file.parent))
@@ -60,21 +60,21 @@ def here(folders: Folders) -> Iterator[Source]:
             yield _run(file.parent, config)
 
 
-def _study(folder: StudyFolder) -> Source:
+def _study(folder: StudyFolder) -> ViewSource:
     frozen = Frozen.read(folder.frozen)
     finals = sorted(file.parent for file in folder.path.glob("final/*/folds.csv"))
     return _source(frozen.study.name, frozen.base, finals, sweep_of(frozen))
 
 
-def _crossval(path: Path) -> Source:
+def _crossval(path: Path) -> ViewSource:
     config = read(path / "config.yaml")
     return _source(config["tracking"]["group"] or path.resolve().name, config, [path.resolve()])
 
 
-def _run(path: Path, config: Mapping[str, Any]) -> Source:
+def _run(path: Path, config: Mapping[str, Any]) -> ViewSource:
     # As the run names its group itself: ser_lightning.tracking.wandb.Identity.of.
     return _source(config["tracking"]["group"] or config["experiment"] or "default", config, [path.resolve()])
 
 
-def _source(group: str, config: Mapping[str, Any], systems: Sequence[Path], sweep: Sweep | None = None) -> Source:
-    return Source(group, config["tracking"]["project"], config["tracking"]["entity"], systems, sweep)
+def _source(group: str, config: Mapping[str, Any], systems: Sequence[Path], sweep: Sweep | None = None) -> ViewSource:
+    return ViewSource(group, config["tracking"]["project"], config["tracking"]["entity"], systems, sweep)
