@@ -1,4 +1,4 @@
-"""Every command of the README runs: the paper's experiments in test_real_speech.py, the others here."""
+"""Every command of the README and of docs/ runs: the paper's experiments in test_real_speech.py, the others here."""
 
 import re
 import shlex
@@ -12,7 +12,9 @@ from ser_lightning.cli import main
 
 ROOT = Path(__file__).resolve().parents[1]
 TEXT = (ROOT / "README.md").read_text(encoding="utf-8")
-LINES = [line for block in re.findall(r"```sh\n(.*?)```", TEXT, re.DOTALL) for line in block.splitlines() if line]
+PAGES = {path: path.read_text(encoding="utf-8") for path in (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))}
+BLOCKS = [block for text in PAGES.values() for block in re.findall(r"```sh\n(.*?)```", text, re.DOTALL)]
+LINES = list(dict.fromkeys(line for block in BLOCKS for line in block.splitlines() if line))
 COMMANDS = [line.partition("  #")[0].strip() for line in LINES]
 SER = [command for command in COMMANDS if command.startswith("ser ")]
 QUICK = ["training.max_epochs=1", "training.limit_train_batches=1", "training.batch_size=4"]
@@ -40,7 +42,6 @@ def place(
 
 ELSEWHERE = (
     "evaluate",
-    "experiment=paper",
     "crossval",
     "compare",
     "fuse",
@@ -54,12 +55,18 @@ ELSEWHERE = (
     "submit",
     "logs",
     "sync",
-    "wandb view",
+    "wandb",
 )
-"""Tested below, in test_real_speech.py, tests/reproduce/, tests/slurm/ and tests/tracking/."""
+"""Verbs that are tested below, in tests/reproduce/, tests/slurm/ and tests/tracking/."""
 
 
-@pytest.mark.parametrize("command", [c for c in SER if not any(word in c for word in ELSEWHERE)])
+def here(command: str) -> bool:
+    """Whether the next test runs it; the paper's sizes are run in test_real_speech.py, partitions in tests/data/."""
+    words = command.split()
+    return words[1] not in ELSEWHERE and not any(word.startswith(("experiment=paper", "split.file=")) for word in words)
+
+
+@pytest.mark.parametrize("command", [command for command in SER if here(command)])
 def test_ser_commands(command: str, place: dict[str, str]) -> None:
     for name, meant in place.items():
         command = command.replace(name, meant)
@@ -74,19 +81,13 @@ def test_ser_commands(command: str, place: dict[str, str]) -> None:
 
 def test_from_crossval_to_an_opened_report(place: dict[str, str]) -> None:
     """The section's commands in their order, each name taken from where the text says that it stands."""
-    section = TEXT.partition("## Cross-validation")[2].partition("\n## ")[0]
+    section = TEXT.partition("## Compare")[2].partition("\n## ")[0]
     lines = [line.partition("  #")[0].strip() for line in section.splitlines() if line.startswith("ser ")]
-    assert [shlex.split(line)[1] for line in lines] == [
-        *["crossval"] * 2,
-        "compare",
-        "fuse",
-        "report",
-        *["reproduce"] * 2,
-    ]
+    assert [shlex.split(line)[1] for line in lines] == [*["crossval"] * 2, "compare", "fuse", "report"]
     for line in lines[:2]:
         assert main([*shlex.split(line.replace("PATH", place["PATH"]))[1:], *QUICK, "tracking.mode=off"]) == 0
     names = sorted(path.name for path in Path("crossval").iterdir())
-    for line in lines[2:5]:
+    for line in lines[2:]:
         assert main([*shlex.split(line)[1:2], *names]) == 0
     page = Path("report.html").read_text(encoding="utf-8")
     assert all(name in page for name in names)
@@ -115,13 +116,20 @@ def test_python_example(tmp_path: Path) -> None:
     assert 0 <= float(done.stdout) <= 1
 
 
-@pytest.mark.parametrize("row", re.findall(r"^\| .* \| (`.*`.*) \|$", TEXT, re.MULTILINE))
+@pytest.mark.parametrize(
+    "row", re.findall(r"^\| .* \| (`.*`.*) \|$", PAGES[ROOT / "docs" / "configuration.md"], re.MULTILINE)
+)
 def test_overrides_of_the_table_compose(row: str) -> None:
     for group in re.findall(r"`([^`]*=[^`]*)`", row):
         words = [word for word in shlex.split(group) if not word.endswith("...")]
         assert main(["config", "corpus=demo", *words]) == 0
 
 
-def test_pictures_and_links_are_there() -> None:
-    for target in re.findall(r"\]\(([^)h#][^)]*)\)", TEXT):
-        assert (ROOT / target).exists(), target
+@pytest.mark.parametrize("page", PAGES, ids=lambda path: path.name)
+def test_pictures_and_links_are_there(page: Path) -> None:
+    for target in re.findall(r"\]\(([^)h#][^)#]*)(?:#[^)]*)?\)", PAGES[page]):
+        assert (page.parent / target).exists(), target
+
+
+def test_the_readme_is_one_page() -> None:
+    assert len(TEXT.split()) <= 1200

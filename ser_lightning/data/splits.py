@@ -1,7 +1,7 @@
 """Which utterances train, validate and test. A split is a value; its proof is in `proof.py`.
 
-A split sees `SplitRow`s only. What must stay together (a speaker; speakers that share a recording or a session) is a group,
-and the splitters here but `RandomKFold` deal whole groups.
+A split sees `SplitRow`s only. What must stay together (a speaker; speakers that share a recording or a session) is a
+group, and the splitters here but `RandomKFold` deal whole groups.
 """
 
 import random

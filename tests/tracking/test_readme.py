@@ -1,4 +1,4 @@
-"""The README's commands for W&B, in their order: a terminal, then the recording server."""
+"""The commands of docs/wandb.md, in their order: a terminal, then the recording server."""
 
 import fcntl
 import os
@@ -19,7 +19,7 @@ from ser_lightning.cli import main
 from .recorder import Recorder
 
 ROOT = Path(__file__).resolve().parents[2]
-SECTION = (ROOT / "README.md").read_text(encoding="utf-8").partition("## Weights & Biases")[2].partition("\n## ")[0]
+SECTION = (ROOT / "docs" / "wandb.md").read_text(encoding="utf-8")
 LINES = [
     shlex.split(line.partition("  #")[0])
     for line in SECTION.partition("```sh\n")[2].partition("```")[0].splitlines()
