@@ -35,6 +35,10 @@ TAIL = 5
 """Lines of a log that an error shows."""
 
 
+_looking = threading.RLock()
+"""How a process ended can be read once, and whoever starts one looks at all others: of two threads one misses it."""
+
+
 @dataclass(frozen=True)
 class Child:
     """A running process, its log, and the pipe whose closing tells it that its parent is gone."""
@@ -50,9 +54,15 @@ class Child:
         how = reason(self.process.exitcode or 0, stopped=False, kernel_killed=False)
         return "\n  ".join([f"{self.name}: {how}; the end of {self.log}:", *tail(self.log)])
 
+    @property
+    def exitcode(self) -> int | None:
+        """Below 0 for a signal; None while it runs."""
+        with _looking:
+            return self.process.exitcode
+
     def signal(self, number: int) -> None:
         """Send a signal; one that has ended gets none."""
-        if self.process.is_alive():
+        if self.exitcode is None:
             os.kill(self.process.pid or 0, number)
 
 
@@ -87,7 +97,7 @@ def start(
     process = context.Process(
         target=_child, args=(target, tuple(arguments), dict(environment), threads, str(log), theirs), name=name
     )
-    with shielded():
+    with _looking, shielded():
         process.start()
     theirs.close()
     return Child(name, process, log, ours)

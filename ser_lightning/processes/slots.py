@@ -107,15 +107,6 @@ class Slots:
             if running == job:
                 child.signal(signal.SIGKILL if at_once else signal.SIGTERM)
 
-    @property
-    def alive(self) -> bool:
-        """Whether a child is at work."""
-        return any(child.process.is_alive() for _, child in self.running.values())
-
-    def pid(self, job: Job) -> int:
-        """The process of a job that runs."""
-        return next(child.process.pid or 0 for running, child in self.running.values() if running == job)
-
     def _begin(self, jobs: Iterator[Job | None]) -> None:
         for slot, environment in enumerate(self.environments):
             if self.more and slot not in self.running and not self.stop.reason:

@@ -69,7 +69,7 @@ def _finished(config: Config, device: torch.device, stop: StopRequest, meeting: 
 
 
 def _threads_of(run: RunFolder) -> int:
-    """As many as the run began with, where there are as many: others round otherwise, on some processors."""
+    """As many as the run began with, where there are as many: with another number, some processors round otherwise."""
     here, begun = torch.get_num_threads(), run.threads
     if begun is not None and begun > here:
         say(
@@ -103,8 +103,9 @@ def _train(
     whole = shown(config, environment=environment, split_proof=fitting.proof.as_dict())
     with tracked(config.tracking, identity, whole, run.path, array_delay()) as logger:
         if ranks:
-            # What they leave is a finished fit, which the learner loads below instead of training.
+            # What the ranks leave is a finished fit, which the learner loads below instead of training.
             fit_in_ranks(config, run, stop, meeting, logger)
+        # Goes on where the checkpoints of an earlier start end.
         fit = fitting.learner.fit(fitting.data, run.checkpoints, None if ranks else logger, stop)
         found, measured = _validate(fitting, run, device)
         facts = {**fit.facts, **measured}

@@ -109,7 +109,9 @@ class Claims:
 
     def started(self, number: int, run: Path) -> None:
         """Remember the folder in which the trial is run, and begin its heartbeat there."""
-        held = self._held[number]
+        held = self._held.get(number)
+        if held is None:  # it was lost in the meantime
+            return
         held.run = run.resolve()
         held.trial.set_user_attr(RUN, str(held.run))
         self._beat(number, held, first=True)

@@ -6,7 +6,7 @@ exact on local file systems and on NFS from version 3 on, needs no lock, and lea
 broken when its maker is killed.
 
 A worker on this host lives as long as its process. One elsewhere lives while it touches the lease (or the heartbeat in
-the run's folder: another host may see only one of the two), and will live again while its job waits in the scheduler's
+the run's folder: another host may see only one of the two), and is waited for while its job stands in the scheduler's
 queue. Whoever finds a lease of a dead worker takes the trial over.
 """
 
@@ -87,7 +87,7 @@ class Leases:
             who = ProcessIdentity.of(told["who"])
             return Lease(number, turn, path, who, int(told["deaths"]), bool(told["left"]), bool(told["requeued"]))
         except (OSError, ValueError, KeyError, TypeError):
-            # The turn bounds how often its owner changed, however little is known of the others.
+            # Each owner before this one may have died: so many at the most.
             return Lease(number, turn, path, None, deaths=turn)
 
     def take(self, number: int, last: Lease | None) -> Lease | None:
@@ -115,14 +115,14 @@ class Leases:
         """Whether nobody has taken the trial over.
 
         Args:
-            surely: whatever a network file system remembers of the folder.
+            surely: have a network file system look again, instead of answering from what it remembers.
         """
         if surely:
             file_time(self.folder)
         return mine.path.exists() and not self._path(mine.number, mine.turn + 1).exists()
 
     def leave(self, mine: Lease) -> None:
-        """Let go in an orderly way: no death, and nobody has to wait."""
+        """Let go in an orderly way: no death, and nobody has to wait, unless `mine` says that its job is requeued."""
         write_json(mine.path, _told(mine) | {"left": True})
 
     def beat(self, mine: Lease, run: Path | None, study: str, first: bool = False) -> None:
@@ -149,6 +149,7 @@ class Leases:
         if not last.left and self._alive(last, run):
             return "alive"
         job = last.who.job if last.who else ""
+        # A job that was started again finds its own trial: for itself it is not in the queue.
         if job and job != self.me.job and _queue.comes_back(job, last.requeued):
             return "queued"
         return "dead"

@@ -125,10 +125,10 @@ class Tracker:
         self._reap()
 
     def _reap(self) -> None:
-        ended = [child for child in self._children if child.process.exitcode is not None]
+        ended = [child for child in self._children if child.exitcode is not None]
         self._children = [child for child in self._children if child not in ended]
         for child in ended:
             child.alive.close()
-            if child.process.exitcode:
+            if child.exitcode:
                 text = f"{child.name}: not told, see {self.log}; `ser worker {self.folder.name}` tries again"
                 say(text, style="yellow")

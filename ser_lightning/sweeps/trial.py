@@ -156,21 +156,26 @@ class TrialRun:
         self.begun = begun
         self.log = begun.runs[0].trial_log(begun.claimed.number)
         arguments = (begun.trees, f"study {study}, {begun.name}")
-        self._kills = kernel_kills()
+        self._kills, self._lock = kernel_kills(), threading.Lock()
         self.child: Child = start(begun.name, train_all, arguments, environment, threads, self.log)
         self._asked: Outcome | None = None
         self._until = math.inf
 
+    @property
+    def alive(self) -> bool:
+        return self.child.exitcode is None
+
     def wait(self) -> bool:
         """For a moment at the most; whether it still runs."""
         wait([self.child.process.sentinel], timeout=LOOK)
-        return self.child.process.is_alive()
+        return self.alive
 
     def ask(self, outcome: Outcome, at_once: bool = False) -> None:
         """Let it stop at its step's end, or kill it: that will be its outcome. What was asked first counts."""
-        if self._asked is None:
-            self._asked, self._until = outcome, time.monotonic() + PATIENCE
-            self.child.signal(signal.SIGKILL if at_once else signal.SIGTERM)
+        with self._lock:
+            if self._asked is None:
+                self._asked, self._until = outcome, time.monotonic() + PATIENCE
+                self.child.signal(signal.SIGKILL if at_once else signal.SIGTERM)
 
     def enforce(self) -> None:
         """Kill it where it was asked and has had its time."""
@@ -179,16 +184,16 @@ class TrialRun:
 
     def kill(self) -> None:
         """Now, because its worker fails; it is to be gone on with."""
-        self.ask(Stopped(), at_once=True)
+        self.ask(Stopped())
         self.child.signal(signal.SIGKILL)
-        self.child.process.join()
 
     def outcome(self) -> Outcome:
-        """Of a process that has ended."""
-        self.child.process.join()
+        """Once its process has ended."""
+        while self.wait():
+            pass
         self.child.alive.close()
         killed = kernel_kills() > self._kills
-        how = reason(self.child.process.exitcode or 0, stopped=self._asked is not None, kernel_killed=killed)
+        how = reason(self.child.exitcode or 0, stopped=self._asked is not None, kernel_killed=killed)
         if how == FINISHED:
             return Completed()
         lines = tail(self.log)

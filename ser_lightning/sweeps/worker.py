@@ -79,6 +79,8 @@ class Worker:
         self.slots = slots_for(self.preparation.training, jobs)
         self.running: dict[int, TrialRun] = {}
         """By the trial's number."""
+        self.lost: set[int] = set()
+        """Numbers of trials that other workers took over."""
         self.ended = threading.Condition()
         """Told whenever a trial of this worker has ended."""
         self.errors: list[BaseException] = []
@@ -104,7 +106,7 @@ class Worker:
             ):
                 self._run_slots()
         finally:
-            for number in self.claims.held:  # nobody else would take what a living process has
+            for number in self.claims.held:  # others leave it to this process for as long as it lives
                 self.claims.leave(number, self._requeued)
         if self.stop.reason:
             error = StoppedError(self.stop.reason, self.stop.exit_code)
@@ -128,12 +130,13 @@ class Worker:
                 self.ended.notify_all()
 
     def _next(self) -> Claimed | None:
-        """The next trial; it waits while all are taken and some run elsewhere, whose worker may die."""
+        """The next trial; it waits while all are taken and some have not ended: their workers may die."""
         waiting = Waiting()
         while not (self.stop.reason or self.errors or self.row.reasons()):
             if claimed := self.claims.claim():
+                self.lost.discard(claimed.number)
                 return claimed
-            others = self._elsewhere()
+            others = self._unfinished()
             if not others:
                 return None
             if not self.running:
@@ -153,7 +156,7 @@ class Worker:
         except UserError as error:
             return Failed(str(error))
         for run, host in product(begun.runs, claimed.before):
-            forget(run.lock, host)
+            forget(run.lock, host)  # of a worker that is dead, on a host where its process cannot be asked for
         self.claims.started(claimed.number, begun.runs[0].path)
         return begun
 
@@ -162,6 +165,8 @@ class Worker:
         number, settings = begun.claimed.number, self.frozen.study
         key, folds = next(iter(settings.objectives)), settings.crossval is not None
         following = follow(begun, self.claims.study, key, settings.pruner["name"], folds)
+        if self.errors or not self.claims.owns(number):
+            return Lost()
         trial = TrialRun(begun, slot, threads(len(self.slots)), self.frozen.study.name)
         with self._watched(number, trial):
             while trial.wait():
@@ -180,16 +185,21 @@ class Worker:
         """While a trial runs it is looked after; whatever ends that leaves no process behind."""
         self.running[number] = trial
         try:
+            if self.errors:  # of another slot, since this one looked: who kills what runs may have missed it
+                trial.kill()
+            if number in self.lost:
+                trial.ask(Lost())
             yield
         finally:
-            if trial.child.process.is_alive():
+            if trial.alive:
                 trial.kill()
+                trial.outcome()
             del self.running[number]
 
     def _tell(self, claimed: Claimed, outcome: Outcome, runs: Sequence[RunFolder] = ()) -> None:
         """Tell the study, and W&B; what goes on elsewhere is let go."""
         if self.errors or isinstance(outcome, Lost):
-            return  # a worker that fails, maybe for its storage, lets all go in the end
+            return  # it is the new owner's; a worker that fails, maybe for its storage, lets all go as it ends
         if isinstance(outcome, Completed):
             outcome = self._completed(claimed, runs)
         if isinstance(outcome, Stopped):
@@ -219,7 +229,7 @@ class Worker:
         self.claims.finish(claimed, TrialState.COMPLETE, values)
         return Completed()
 
-    def _elsewhere(self) -> str:
+    def _unfinished(self) -> str:
         """The numbers of trials that have not ended; none where all have."""
         study, states = self.claims.study, (TrialState.RUNNING, TrialState.WAITING)
         total = study.user_attrs[TRIALS]
@@ -271,6 +281,7 @@ class Worker:
         """Heartbeats of all trials; those that another worker took over are stopped."""
         while not over.wait(self.claims.leases.beats_every):
             for number in self.claims.beat():
+                self.lost.add(number)
                 if trial := self.running.get(number):
                     trial.ask(Lost())
 
@@ -282,7 +293,8 @@ class Worker:
             if self.stop.reason:
                 trial.ask(Stopped())
             if held and most is not None and held(trial.child.process.pid or 0) > most:
-                # No figure of what it held: reasons in a row are compared. With time to stop it would eat the machine.
+                # At once: with time to stop it would eat the machine. Without the MiB that it held, which would make
+                # every such failure one of its own kind.
                 trial.ask(Failed(f"{MEMORY} (more than study.memory={most} MiB)"), at_once=True)
             trial.enforce()
 
@@ -291,10 +303,10 @@ class Worker:
         self._look_after()
         if self.errors:
             raise StoppedError("an error of this worker", 1)
-        if self.stop.reason and not any(trial.child.process.is_alive() for trial in list(self.running.values())):
+        if self.stop.reason and not any(trial.alive for trial in list(self.running.values())):
             raise StoppedError(self.stop.reason, self.stop.exit_code)
 
     @property
     def _requeued(self) -> bool:
-        """Whether this worker's job will have itself started again."""
+        """Whether this worker's job will be started again: it is, by `ser`, after SIGUSR1, which warns of its limit."""
         return self.stop.exit_code == 128 + signal.SIGUSR1
