@@ -1,7 +1,5 @@
 """`python -m ser_lightning`: the same as `ser`."""
 
-import sys
+from ser_lightning.cli import run
 
-from ser_lightning.cli import main
-
-sys.exit(main())
+run()

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, NoReturn
 
 from ser_lightning import __version__
 from ser_lightning.config.components import hint, load
@@ -17,7 +17,7 @@ from ser_lightning.config.show import print_choices
 from ser_lightning.console import any_text, say, written
 from ser_lightning.errors import ConfigError, StoppedError, UserError, in_words
 from ser_lightning.loading import only_modules_made, torchmetrics_alone
-from ser_lightning.processes.signals import stopping
+from ser_lightning.processes.signals import SCHEDULERS, stopping
 
 
 @dataclass(frozen=True)
@@ -234,6 +234,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     finally:
         with suppress(OSError):
             written()
+
+
+def run() -> NoReturn:
+    """The program `ser`; what a scheduler says when its verb has ended is too late to change how it did."""
+    code = main()
+    for number in SCHEDULERS:  # ending takes a second where torch is loaded
+        signal.signal(number, signal.SIG_IGN)
+    sys.exit(code)
 
 
 def _main(words: list[str]) -> int:

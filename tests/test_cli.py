@@ -1,6 +1,8 @@
 """The table of verbs, and what a process ends with."""
 
 import errno
+import subprocess
+import sys
 
 import pytest
 
@@ -53,3 +55,9 @@ def test_a_disk_that_cannot_be_written_is_one_line(
     said = capsys.readouterr().err
     assert said.startswith("ser: `runs/metrics.csv`: the system's words; ") and said.count("\n") == 1
     assert said.endswith(", then start the same command again\n")
+
+
+def test_a_warning_after_a_verb_has_ended_changes_nothing() -> None:
+    code = "import atexit, os, signal, ser_lightning.cli as cli; cli.main = lambda: 3; "
+    code += "atexit.register(lambda: [os.kill(os.getpid(), number) for number in cli.SCHEDULERS]); cli.run()"
+    assert subprocess.run([sys.executable, "-c", code]).returncode == 3

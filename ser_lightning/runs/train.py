@@ -19,6 +19,7 @@ from ser_lightning.files import write_json
 from ser_lightning.processes.lock import owned
 from ser_lightning.processes.meeting import Meeting
 from ser_lightning.processes.scheduler import array_delay, own_process, task_of
+from ser_lightning.processes.signals import StopSignal
 from ser_lightning.processes.stopping import StopRequest
 from ser_lightning.runs.doubts import say_doubts
 from ser_lightning.runs.fitting import Fitting
@@ -84,8 +85,8 @@ def _progress_told(run: RunFolder) -> Iterator[None]:
     """A stop inside says whether an epoch was finished since the run was begun this time."""
     try:
         yield
-    except StoppedError as error:
-        error.progressed = run.advanced
+    except (StoppedError, StopSignal) as stopped:
+        stopped.progressed = run.advanced
         raise
 
 

@@ -18,6 +18,7 @@ from ser_lightning.config.schema import Training
 from ser_lightning.errors import StoppedError, UserError
 from ser_lightning.evaluation.predictions import Predictions
 from ser_lightning.files import read_csv, write_csv
+from ser_lightning.processes.signals import stopping
 from ser_lightning.processes.stopping import StopRequest
 from ser_lightning.runs.evaluate import evaluate
 from ser_lightning.runs.folder import RunFolder, open_run
@@ -348,6 +349,19 @@ def test_a_signal_ends_the_command_with_its_code_and_the_run_resumable(
     (run,) = (tmp_path / "runs").glob("table-*")
     assert (run / ".lock").read_text() == ""
     assert (run / "checkpoints" / "last.ckpt").exists()
+
+
+def test_a_warning_before_the_first_step_is_no_progress(tiny: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """A job that was started again and got no further is not to be requeued once more."""
+    config = compose(tiny).config
+
+    def warned(*_: object) -> None:
+        os.kill(os.getpid(), signal.SIGUSR1)
+
+    monkeypatch.setattr("ser_lightning.runs.train.tracked", warned)
+    with pytest.raises(StoppedError, match="SIGUSR1") as caught, stopping():
+        train(config)
+    assert not caught.value.progressed
 
 
 def test_without_pictures_none_is_drawn_and_it_is_the_same_run(tiny: list[str]) -> None:

@@ -62,7 +62,7 @@ def outlives(cluster: Cluster, folder: Path, tiny: list[str], times: int) -> Non
     moments = random.Random(0)
     for restarts in range(1, times + 1):
         warned(cluster, job, folder, restarts, moments.uniform(0, 0.3))
-    (record,) = cluster.wait(job)
+    (record,) = cluster.wait(job, timeout=1200)
     said = (folder / "out").read_text()
     assert (record["JobState"], record["Restarts"]) == ("COMPLETED", str(times)), said
     assert said.count(f"job {job} is requeued") == times
