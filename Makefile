@@ -20,7 +20,7 @@ types: .venv/installed-dev
 tests: .venv/installed-dev          ## several at a time
 	$(BIN)/pytest -n auto
 
-slow: .venv/installed-dev           ## trainings on real speech, tortures, what SLURM itself does
+slow: .venv/installed-dev           ## trainings on real speech, tortures, what SLURM itself does: 45 minutes on two slow cores
 	$(BIN)/pytest -n auto -m slow
 
 coverage: .venv/installed-dev       ## of which lines of ser_lightning the tests run, in all of their processes
